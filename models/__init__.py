@@ -1,0 +1,1 @@
+"""Faces to expression to emotion: the science, free of any workflow tool."""

@@ -1,0 +1,41 @@
+"""Errors of the domain. Each says which file, what is wrong with it, and what to do."""
+
+
+class DeepExp3DError(Exception):
+    """Base of every error that a user can mend. The message names the file, the cause and the cure."""
+
+
+class ParamsError(DeepExp3DError):
+    """`params.yaml` holds an unknown key or a value of the wrong type or range."""
+
+
+class VideoError(DeepExp3DError):
+    """A video that cannot be used: unreadable, truncated, empty, or not a video at all."""
+
+
+class ImageError(DeepExp3DError):
+    """An image that cannot be read."""
+
+
+class NoFaceError(DeepExp3DError):
+    """No face was found where one is needed."""
+
+
+class LostTrackError(DeepExp3DError):
+    """The face of the first frame was lost for too long (section III-B)."""
+
+
+class FittingError(DeepExp3DError):
+    """A 3DMM fit that cannot be computed from what it was given."""
+
+
+class ModelMismatchError(DeepExp3DError):
+    """A face model, network or classifier whose dimensions or contract do not fit the others."""
+
+
+class WeightsMissingError(DeepExp3DError):
+    """Weights that are neither cached nor obtainable, or whose hash is wrong."""
+
+
+class DiskFullError(DeepExp3DError):
+    """No space left for a result; nothing half-written stays behind."""

@@ -1,0 +1,53 @@
+"""Writing results so that a killed process leaves either the whole file or none."""
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from models.errors import DiskFullError
+
+
+@contextlib.contextmanager
+def written_whole(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path` (same suffix); rename it into place when the block ends well.
+
+    Raises
+    ------
+    DiskFullError
+        The disk is full. The temporary file is removed, as after any other error.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes a file that only its owner reads; results are as readable as any other new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(f"{path}: no space left on the disk; free some and run again, finished work is kept.")
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_arrays(path: Path | str, **arrays: np.ndarray) -> None:
+    """Write an uncompressed npz whose bytes depend on the arrays alone."""
+    with written_whole(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_arrays(path: Path | str) -> dict[str, np.ndarray]:
+    """Read an npz without unpickling anything."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
