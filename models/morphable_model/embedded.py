@@ -149,8 +149,8 @@ def _cut_head(base: makehuman.BaseMesh, folder: Path) -> _HeadMesh:
     x, y, z = (base.vertices / makehuman.DECIMETRE).T
     body = np.zeros(len(x), bool)
     body[makehuman.read_vertex_group(folder, "body")] = True
-    # A plane that rises towards the nape.
-    kept = body & (y > 5.75 + 0.18 * (0.6 - z)) & (np.abs(x) < 1.15)
+    # Below, a plane that rises towards the nape; beside the neck, no flaps of the shoulders.
+    kept = body & (y > 5.75 + 0.18 * (0.6 - z)) & (np.abs(x) < np.where(y < 6.1, 0.55, 1.15))
     for part in _MATERIALS.keys() - {"body"}:
         kept[makehuman.read_vertex_group(folder, part)] = True
     faces = kept[base.quads].all(1) & np.isin(base.groups, list(_MATERIALS))
@@ -198,9 +198,10 @@ def _region_mask(folder: Path, region: str) -> np.ndarray:
 
 def _aligned(samples: np.ndarray, mesh: _HeadMesh) -> tuple[np.ndarray, float]:
     """Samples (M, N, 3) brought together by similarities on the front of the head, and the base mesh's scale there."""
-    x, y, z = (mesh.vertices / makehuman.DECIMETRE).T
-    front = np.isin(mesh.base_vertices, mesh.base_vertices[np.unique(mesh.triangles[mesh.material == SKIN])])
-    front = np.flatnonzero(front & (y > 6.15) & (z > 0.2))
+    _, y, z = (mesh.vertices / makehuman.DECIMETRE).T
+    skin = np.zeros(len(mesh.vertices), bool)
+    skin[mesh.triangles[mesh.material == SKIN]] = True
+    front = np.flatnonzero(skin & (y > 6.15) & (z > 0.2))
     # In millimetres of the average head: its size is the mean of the samples' own.
     mean = samples.mean(0, dtype=np.float64)
     for _ in range(3):
@@ -211,7 +212,7 @@ def _aligned(samples: np.ndarray, mesh: _HeadMesh) -> tuple[np.ndarray, float]:
 
 
 def _similar(shape: np.ndarray, target: np.ndarray, vertices: np.ndarray) -> tuple[np.ndarray, float]:
-    """`shape` (N, 3) under the similarity that brings some vertices closest to `target` (Umeyama 1991), and its scale."""
+    """`shape` (N, 3) moved by the similarity that fits some vertices to `target` best (Umeyama 1991), and its scale."""
     centre, target_centre = shape[vertices].mean(0), target[vertices].mean(0)
     source, aim = shape[vertices] - centre, target[vertices] - target_centre
     u, singular, vt = np.linalg.svd(aim.T @ source)

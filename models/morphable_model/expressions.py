@@ -12,15 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Units with a left and a right half are named without side; see `unit_names`.
+# Units with a left and a right half are named without side.
 _PAIRED = (
-    "browDown browOuterUp cheekSquint eyeBlink eyeSquint eyeWide mouthDimple mouthFrown mouthLowerDown mouthPress "
-    "mouthSmile mouthStretch mouthUpperUp noseSneer"
-).split()
+    *("browDown", "browOuterUp", "cheekSquint", "eyeBlink", "eyeSquint", "eyeWide", "mouthDimple", "mouthFrown"),
+    *("mouthLowerDown", "mouthPress", "mouthSmile", "mouthStretch", "mouthUpperUp", "noseSneer"),
+)
 _SINGLE = (
-    "browInnerUp cheekPuff jawForward jawLeft jawOpen jawRight mouthClose mouthFunnel mouthLeft mouthPucker mouthRight "
-    "mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper"
-).split()
+    *("browInnerUp", "cheekPuff", "jawForward", "jawLeft", "jawOpen", "jawRight", "mouthClose", "mouthFunnel"),
+    *("mouthLeft", "mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower"),
+    "mouthShrugUpper",
+)
 UNIT_GROUPS: dict[str, tuple[str, ...]] = {name: (f"{name}Left", f"{name}Right") for name in _PAIRED} | {
     name: (name,) for name in _SINGLE
 }

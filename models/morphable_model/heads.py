@@ -12,7 +12,7 @@ import numpy as np
 
 from models.morphable_model import makehuman
 
-_SECTIONS = "head forehead eyes eyebrows nose mouth ears chin cheek neck asym".split()
+_SECTIONS = ["head", "forehead", "eyes", "eyebrows", "nose", "mouth", "ears", "chin", "cheek", "neck", "asym"]
 _OPPOSITES = [
     ("incr", "decr"), ("up", "down"), ("in", "out"), ("forward", "backward"), ("convex", "concave"),
     ("big", "small"), ("compress", "uncompress"), ("square", "round"), ("pointed", "triangle"),

@@ -1,0 +1,98 @@
+"""Plain renderings of a face's shape: clay on its own, or laid over a photograph."""
+
+import numba
+import numpy as np
+
+from models.morphable_model.model import EYE, MOUTH_CAVITY, SKIN, TEETH, TONGUE, MorphableModel
+from models.rendering.rasteriser import camera_points, rasterise
+
+_CLAY = {SKIN: 0.78, EYE: 0.92, TEETH: 0.95, TONGUE: 0.6, MOUTH_CAVITY: 0.35}
+# Two lights, from the upper left and the right, so that both halves of a face show their relief.
+_LIGHTS = np.array([[-0.45, 0.5, 0.75], [0.7, 0.1, 0.5]])
+_LIGHT_STRENGTHS = np.array([0.75, 0.25])
+_AMBIENT = 0.22
+
+
+@numba.njit(cache=True, nogil=True)
+def vertex_normals(vertices, triangles):
+    """Unit normals (N, 3) of vertices (N, 3): triangles' normals averaged with their areas as weights."""
+    normals = np.zeros_like(vertices)
+    for t in range(len(triangles)):
+        a, b, c = triangles[t]
+        ux, uy, uz = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
+        vx, vy, vz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for corner in (a, b, c):
+            normals[corner, 0] += nx
+            normals[corner, 1] += ny
+            normals[corner, 2] += nz
+    for i in range(len(normals)):
+        length = np.sqrt(normals[i, 0] ** 2 + normals[i, 1] ** 2 + normals[i, 2] ** 2) + 1e-9
+        for k in range(3):
+            normals[i, k] /= length
+    return normals
+
+
+def frontal_camera(model: MorphableModel, size: tuple[int, int]) -> tuple[float, np.ndarray]:
+    """Scale (pixels per mm) and translation (2,) that fit the front of the mean head into `size` (height, width)."""
+    height, width = size
+    low, high = model.mean.min(0), model.mean.max(0)
+    scale = 0.94 * min(width / (high[0] - low[0]), height / (high[1] - low[1]))
+    middle = (low + high)[:2] / 2
+    return scale, np.array([(width - 1) / 2 - scale * middle[0], (height - 1) / 2 + scale * middle[1]])
+
+
+def render_face(
+    model: MorphableModel,
+    identity: np.ndarray | None = None,
+    expression: np.ndarray | None = None,
+    size: tuple[int, int] = (256, 256),
+    rotation: np.ndarray | None = None,
+) -> np.ndarray:
+    """Clay rendering (H, W, 3) uint8, on white, of the face with these coefficients (mm)."""
+    scale, translation = frontal_camera(model, size)
+    rotation = np.eye(3) if rotation is None else rotation
+    white = np.full((*size, 3), 255, np.uint8)
+    return draw_mesh(white, model.shape(identity, expression), model, scale, rotation, translation)
+
+
+def draw_mesh(
+    image: np.ndarray,
+    vertices: np.ndarray,
+    model: MorphableModel,
+    scale: float,
+    rotation: np.ndarray,
+    translation: np.ndarray,
+    alpha: float = 1.0,
+) -> np.ndarray:
+    """Lay a shaded mesh over an image.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 RGB
+    vertices : (N, 3) mm, as `model.shape` gives them
+    scale, rotation, translation : one frame of a `ScaledOrthographicCamera`
+    alpha : opacity of the mesh
+
+    Returns
+    -------
+    A new image (H, W, 3) uint8.
+    """
+    # Drawn at twice the size and averaged, the mesh's outline is smooth.
+    height, width = image.shape[:2]
+    fine_translation = 2 * np.asarray(translation) + 0.5
+    points = camera_points(vertices, 2 * scale, rotation, fine_translation)
+    raster = rasterise(points, model.triangles, (2 * height, 2 * width))
+    normals = vertex_normals(vertices.astype(np.float64), model.triangles) @ np.asarray(rotation).T
+    shade = np.zeros((2 * height, 2 * width))
+    seen = raster.covered
+    triangle = raster.triangle[seen]
+    at = np.einsum("pk,pkd->pd", raster.barycentric[seen], normals[model.triangles[triangle]])
+    at /= np.linalg.norm(at, axis=1, keepdims=True) + 1e-9
+    lights = _LIGHTS / np.linalg.norm(_LIGHTS, axis=1, keepdims=True)
+    light = _AMBIENT + np.clip(at @ lights.T, 0, None) @ _LIGHT_STRENGTHS
+    clay = np.array([_CLAY[material] for material in range(len(_CLAY))])
+    shade[seen] = clay[model.material[triangle]] * light
+    shade, cover = (plane.reshape(height, 2, width, 2).mean((1, 3)) for plane in (shade, seen.astype(float)))
+    blended = image * (1 - alpha * cover)[..., None] + 255 * alpha * np.minimum(shade, 1)[..., None]
+    return np.clip(blended + 0.5, 0, 255).astype(np.uint8)
