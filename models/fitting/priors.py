@@ -1,0 +1,138 @@
+"""What is known of identity and expression before a video is seen.
+
+Both are Gaussian, and both are handled in coordinates in which the prior is white:
+
+- A frame's expression is `e = mean + T z`, where T diagonalises the covariance of natural expressions and that of
+  their second differences at once. Each coordinate of z is then a stationary process of unit variance, independent
+  of the others, and couples a frame to its neighbours by three scalars instead of three 28x28 blocks.
+- The neutral face enters a fit only through its 68 landmarks, `n = U_id i + d`, d being small constant offsets
+  between the points that a detector finds and those of the mesh. `n = L y` with white y; the identity follows from y
+  as a conditional mean.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+
+from models.morphable_model import MorphableModel
+
+# The frame rate at which a model's `expression_acceleration_covariance` is stated.
+MODEL_FRAME_RATE = 30.0
+
+
+@dataclass(frozen=True)
+class ExpressionPrior:
+    """A stationary second-order process over frames, with the model's own mean and covariance in every frame.
+
+    Attributes
+    ----------
+    mean : (n_e,) mm
+    factor : (n_e, n_e) T of `e = mean + T z`, mm
+    persistence : (n_e,) in [0, 1): both poles of each coordinate's autoregression at the video's time step;
+        0 makes frames independent
+    """
+
+    mean: np.ndarray
+    factor: np.ndarray
+    persistence: np.ndarray
+
+    def precision_bands(self, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Diagonals 0, 1 and 2 of the coordinates' precision: (F, n_e), (F-1, n_e), (F-2, n_e).
+
+        `z[f] = 2 p z[f-1] - p^2 z[f-2] + noise`, started from its stationary distribution. As the persistence p
+        goes to 1 this is the second-difference penalty of the papers' energy.
+        """
+        p = self.persistence
+        first = 2 * p / (1 + p**2)
+        second = 2 * p * first - p**2
+        noise = 1 - 2 * p * first + p**2 * second
+        centre = np.zeros((frames, len(p)))
+        beside = np.zeros((max(frames - 1, 0), len(p)))
+        beyond = np.zeros((max(frames - 2, 0), len(p)))
+        if frames == 1:
+            centre[:] = 1
+            return centre, beside, beyond
+        centre[:2] += 1 / (1 - first**2)
+        beside[0] -= first / (1 - first**2)
+        if frames > 2:
+            for offset, value in enumerate((p**2, -2 * p, np.ones_like(p))):
+                centre[offset : frames - 2 + offset] += value**2 / noise
+            beside[: frames - 2] += -2 * p * p**2 / noise
+            beside[1:] += -2 * p / noise
+            beyond[:] = p**2 / noise
+        return centre, beside, beyond
+
+
+@dataclass(frozen=True)
+class NeutralPrior:
+    """The landmarks of a face at rest, `mean landmarks + L y` with y white.
+
+    Attributes
+    ----------
+    factor : (204, r) L, mm, rows in the order of `landmarks.reshape(-1)`
+    identity_map : (n_i, r) identity coefficients in mm as conditional means given y
+    """
+
+    factor: np.ndarray
+    identity_map: np.ndarray
+
+
+def expression_prior(
+    model: MorphableModel, time_step: float | None, *, acceleration_factor: float, regularisation: float = 1e-3
+) -> ExpressionPrior:
+    """The model's expression statistics at a video's time step.
+
+    Parameters
+    ----------
+    time_step : seconds between frames, or None for frames without order (photographs)
+    acceleration_factor : multiplies the covariance of second differences; above 1 because natural expressions
+        accelerate in bursts, which a Gaussian of the same covariance would smooth away
+    regularisation : share of the mean variance added to the covariance, so that directions that no training sample
+        uses stay solvable
+    """
+    covariance = _regularised(model.expression_covariance, regularisation)
+    if time_step is None:
+        return ExpressionPrior(model.expression_mean, np.linalg.cholesky(covariance), np.zeros(model.expression_size))
+    acceleration = _regularised(model.expression_acceleration_covariance, regularisation)
+    # acceleration = B diag(share) B^T and covariance = B B^T: B is the factor that makes both diagonal.
+    share, vectors = eigh(acceleration, covariance)
+    factor = covariance @ vectors
+    poles = persistence_of_acceleration(share * acceleration_factor)
+    return ExpressionPrior(model.expression_mean, factor, poles ** (time_step * MODEL_FRAME_RATE))
+
+
+def independent_expression_prior(model: MorphableModel) -> ExpressionPrior:
+    """Frames and coefficients independent, centred on rest, with the model's standard deviations (the baseline [31])."""
+    size = model.expression_size
+    return ExpressionPrior(np.zeros(size), np.diag(model.expression_std), np.zeros(size))
+
+
+def neutral_prior(model: MorphableModel, landmark_bias: float) -> NeutralPrior:
+    """Prior of the 68 resting landmarks: identity `N(0, identity_std^2)` plus offsets `N(0, landmark_bias^2)`, mm.
+
+    Directions in which the landmarks vary by less than a micrometre are left out.
+    """
+    basis = model.landmark_identity_basis.reshape(-1, model.identity_size) * model.identity_std
+    covariance = basis @ basis.T + landmark_bias**2 * np.eye(len(basis))
+    variance, vectors = np.linalg.eigh(covariance)
+    kept = variance > 1e-6
+    std, vectors = np.sqrt(variance[kept][::-1]), vectors[:, kept][:, ::-1]
+    identity_map = model.identity_std[:, None] * (basis.T @ vectors) / std
+    return NeutralPrior(vectors * std, identity_map)
+
+
+def persistence_of_acceleration(share: np.ndarray) -> np.ndarray:
+    """Double pole of the unit-variance autoregression whose second differences have variance `share` (in 0 to 6)."""
+    low, high = np.zeros_like(share), np.full_like(share, 1 - 1e-6)
+    for _ in range(60):
+        middle = (low + high) / 2
+        first = 2 * middle / (1 + middle**2)
+        too_rough = 6 - 8 * first + 2 * (2 * middle * first - middle**2) > share
+        low, high = np.where(too_rough, middle, low), np.where(too_rough, high, middle)
+    return (low + high) / 2
+
+
+def _regularised(covariance: np.ndarray, share: float) -> np.ndarray:
+    covariance = np.asarray(covariance, np.float64)
+    return (covariance + covariance.T) / 2 + share * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
