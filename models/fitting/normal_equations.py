@@ -51,7 +51,7 @@ class ShapeSpace:
 
 
 class TemporalCholesky:
-    """Cholesky factor of a matrix with dense (n, n) blocks on its diagonal and diagonal coupling of frames 1 and 2 apart.
+    """Cholesky factor of a matrix of dense (n, n) blocks, one a frame, and diagonal coupling of frames 1 and 2 apart.
 
     Parameters
     ----------

@@ -65,6 +65,41 @@ class ExpressionPrior:
 
 
 @dataclass(frozen=True)
+class RestPrior:
+    """Most of a face is at rest most of the time: the energy `weight * sum log(1 + (t / width)^2)` over movements t.
+
+    Identity and mean expression can hardly be told apart by a Gaussian, which is why a face's mean expression leaks
+    into its identity. Movements are sparse, and a muscle only pulls: that tells them apart. Movements are the
+    activations of the model's face units where it has them, otherwise the coefficients themselves.
+
+    Attributes
+    ----------
+    rows : (K, n_e) movements t of expression coefficients in mm, unit scale
+    opposite : how much larger a negative movement counts than a positive one
+    weight : of a frame; below 1 where neighbouring frames say the same
+    width : movement below which a face counts as at rest
+    """
+
+    rows: np.ndarray
+    opposite: float
+    weight: float
+    width: float
+
+    def movements(self, expression: np.ndarray) -> np.ndarray:
+        """Scaled movements t (F, K) of coefficients (F, n_e) mm."""
+        movements = expression @ self.rows.T
+        return np.where(movements < 0, self.opposite, 1.0) * movements
+
+    def energy(self, expression: np.ndarray) -> float:
+        return float(self.weight * np.log1p((self.movements(expression) / self.width) ** 2).sum())
+
+    def curvature(self, expression: np.ndarray) -> np.ndarray:
+        """(F, K): the quadratic in each movement that touches the energy and stays above it, per half energy."""
+        scale = np.where(expression @ self.rows.T < 0, self.opposite, 1.0)
+        return self.weight * scale**2 / (self.movements(expression) ** 2 + self.width**2)
+
+
+@dataclass(frozen=True)
 class NeutralPrior:
     """The landmarks of a face at rest, `mean landmarks + L y` with y white.
 
@@ -103,9 +138,26 @@ def expression_prior(
 
 
 def independent_expression_prior(model: MorphableModel) -> ExpressionPrior:
-    """Frames and coefficients independent, centred on rest, with the model's standard deviations (the baseline [31])."""
+    """Frames and coefficients independent, about rest, with the model's standard deviations (the baseline [31])."""
     size = model.expression_size
     return ExpressionPrior(np.zeros(size), np.diag(model.expression_std), np.zeros(size))
+
+
+def rest_prior(
+    model: MorphableModel, time_step: float | None, *, weight: float, width: float, opposite: float
+) -> RestPrior:
+    """The rest prior of a model at a video's time step (None for frames without order).
+
+    Parameters
+    ----------
+    weight : of a frame at 30 frames a second; a frame on its own counts as much as a second of video, at most 1
+    """
+    frames = MODEL_FRAME_RATE if time_step is None else time_step * MODEL_FRAME_RATE
+    share = min(1.0, weight * frames)
+    if "units" in model.extras:
+        rows = np.linalg.pinv(np.asarray(model.extras["units"], np.float64).T)
+        return RestPrior(rows, opposite, share, width)
+    return RestPrior(np.diag(1 / np.asarray(model.expression_std, np.float64)), 1.0, share, width)
 
 
 def neutral_prior(model: MorphableModel, landmark_bias: float) -> NeutralPrior:

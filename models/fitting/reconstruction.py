@@ -92,7 +92,7 @@ _ARRAYS = ("identity", "expression", "rotation", "scale", "translation", "residu
 def residual_of(
     landmarks: np.ndarray, counts: np.ndarray, camera: ScaledOrthographicCamera, points: np.ndarray, interocular: float
 ) -> np.ndarray:
-    """`Reconstruction.residual` (F,) of `points` (F, 68, 3) mm against landmarks (F, 68, 2) px with weights `counts`."""
+    """`Reconstruction.residual` (F,) of `points` (F, 68, 3) mm against landmarks (F, 68, 2) px of weights `counts`."""
     distance = np.where(counts[..., None] > 0, camera.project(points) - landmarks, 0.0)
     total = counts.sum(1)
     squared = np.einsum("fl,fld,fld->f", counts, distance, distance)

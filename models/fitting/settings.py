@@ -1,6 +1,6 @@
 """Settings of all fits: what is assumed of the landmarks, of faces and of time, and when to stop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from models.errors import FittingError
 
@@ -19,6 +19,10 @@ class FitSettings:
     landmark_bias : standard deviation of constant offsets between a detector's points and the mesh's, as a share of
         the inter-ocular distance; they are estimated with the identity and kept out of it
     acceleration_factor : multiplies the model's covariance of second differences of the expression; larger is rougher
+    rest_weight : of the prior that most of a face is at rest most of the time, for a frame at 30 frames a second;
+        0 leaves it out
+    rest_width : activation of a face unit below which it counts as at rest
+    rest_opposite : how much larger a movement against a unit's direction counts
     identity_bound, expression_bound : largest absolute coefficient, in standard deviations. The Gaussian priors
         already hold coefficients back, so the bounds only stop runaways; the papers' group, with weaker priors,
         used 0.8 and 1.5
@@ -32,8 +36,11 @@ class FitSettings:
     noise: float = 0.01
     noise_frames: float = 20.0
     outlier_degrees: float = 5.0
-    landmark_bias: float = 0.01
+    landmark_bias: float = 0.003
     acceleration_factor: float = 10.0
+    rest_weight: float = 0.1
+    rest_width: float = 0.1
+    rest_opposite: float = 4.0
     identity_bound: float = 4.0
     expression_bound: float = 6.0
     rigid_iterations: int = 6
@@ -42,12 +49,10 @@ class FitSettings:
     coarse_frames: int = 64
 
     def __post_init__(self):
-        positive = (
-            "noise noise_frames outlier_degrees acceleration_factor identity_bound expression_bound "
-            "rigid_iterations iterations tolerance coarse_frames"
-        ).split()
+        positive = [field.name for field in fields(self) if field.name not in ("landmark_bias", "rest_weight")]
         for name in positive:
             if not getattr(self, name) > 0:
                 raise FittingError(f"fit settings: {name} is {getattr(self, name)}; it must be above zero.")
-        if not self.landmark_bias >= 0:
-            raise FittingError(f"fit settings: landmark_bias is {self.landmark_bias}; it must be zero or above.")
+        for name in ("landmark_bias", "rest_weight"):
+            if not getattr(self, name) >= 0:
+                raise FittingError(f"fit settings: {name} is {getattr(self, name)}; it must be zero or above.")

@@ -21,7 +21,7 @@ from models.fitting.normal_equations import (
 )
 from models.fitting.observations import Observations, observations
 from models.fitting.pose import interpolate_cameras
-from models.fitting.priors import ExpressionPrior, NeutralPrior, expression_prior, neutral_prior
+from models.fitting.priors import ExpressionPrior, NeutralPrior, RestPrior, expression_prior, neutral_prior, rest_prior
 from models.fitting.reconstruction import Reconstruction, residual_of
 from models.fitting.rigid import cameras_of_shapes, fit_rigid, robust_weights
 from models.fitting.settings import FitSettings
@@ -121,6 +121,7 @@ class _Problem:
         space: ShapeSpace,
         neutral: NeutralPrior,
         expression: ExpressionPrior,
+        rest: RestPrior,
         model: MorphableModel,
         settings: FitSettings,
     ):
@@ -128,6 +129,9 @@ class _Problem:
         self.counts = observed.counts
         self.space = space
         self.prior = expression
+        self.rest = rest
+        self.rest_rows = rest.rows @ expression.factor
+        self.rest_products = (self.rest_rows[:, :, None] * self.rest_rows[:, None]).reshape(len(self.rest_rows), -1)
         self.bands = expression.precision_bands(len(scale))
         self.settings = settings
         self.expected_variance = (settings.noise * model.interocular_distance) ** 2
@@ -157,7 +161,7 @@ class _Problem:
         beyond_z = self._beyond_expression(estimate.expression)
         beyond_y = self._beyond_identity(estimate.neutral)
         bounds = BOUND_STIFFNESS * (np.vdot(beyond_z, beyond_z) + np.vdot(beyond_y, beyond_y))
-        return float(landmarks + noise + priors + bounds)
+        return float(landmarks + noise + priors + bounds + self.rest.energy(self._coefficients(estimate.expression)))
 
     def variance(self, estimate: _Estimate, error: np.ndarray) -> np.ndarray:
         """The variances (L,) that minimise the energy's upper bound by the current robust weights."""
@@ -179,6 +183,7 @@ class _Problem:
             )
             blocks = expression_information(linear, self.space)
             gradient_z, gradient_y, curvature_y = self._gradients(estimate, linear)
+            self._add_rest(estimate, blocks, gradient_z)
             self._add_bounds(estimate, blocks, gradient_z, gradient_y, curvature_y)
             factor = TemporalCholesky(blocks, self.bands)
             if conditioner is None:
@@ -227,6 +232,15 @@ class _Problem:
         gradient_z = linear.gradient @ self.space.expression - self._precision_times(estimate.expression)
         gradient_y = self.space.neutral.T @ linear.gradient.sum(0) - estimate.neutral
         return gradient_z, gradient_y, np.eye(len(gradient_y))
+
+    def _coefficients(self, z):
+        return self.prior.mean + z @ self.prior.factor.T
+
+    def _add_rest(self, estimate, blocks, gradient_z):
+        expression = self._coefficients(estimate.expression)
+        curvature = self.rest.curvature(expression)
+        blocks += (curvature @ self.rest_products).reshape(blocks.shape)
+        gradient_z -= (curvature * (expression @ self.rest.rows.T)) @ self.rest_rows
 
     def _beyond_expression(self, z):
         return _beyond(self.expression_offset + z @ self.expression_rows.T, self.settings.expression_bound)
@@ -282,6 +296,9 @@ def _fit(
     noise = np.full(len(model.landmark_mean), (settings.noise * interocular) ** 2)
     moving = noise + (space.expression**2).sum(1).reshape(-1, 3).mean(1)
 
+    rest = rest_prior(
+        model, time_step, weight=settings.rest_weight, width=settings.rest_width, opposite=settings.rest_opposite
+    )
     frames = len(observed.counts)
     stride = -(-frames // settings.coarse_frames)
     chosen = np.arange(stride // 2, frames, stride)
@@ -295,7 +312,8 @@ def _fit(
     start = np.zeros((len(chosen), model.expression_size))
     estimate, scale = _started(coarse, rigid.camera, rigid.neutral, start, noise)
     coarse_prior = replace(prior, persistence=prior.persistence**stride)
-    problem = _Problem(coarse, scale, space, neutral, coarse_prior, model, settings)
+    coarse_rest = replace(rest, weight=min(1.0, rest.weight * stride))
+    problem = _Problem(coarse, scale, space, neutral, coarse_prior, coarse_rest, model, settings)
     if stride > 1:
         estimate, _, _ = problem.minimise(estimate, COARSE_ITERATIONS)
         between = np.arange(frames)
@@ -304,7 +322,7 @@ def _fit(
             observed, space.shapes(estimate.neutral, start), estimate.variance * 2, settings.outlier_degrees
         )
         estimate, scale = _started(observed, camera, estimate.neutral, start, estimate.variance)
-        problem = _Problem(observed, scale, space, neutral, prior, model, settings)
+        problem = _Problem(observed, scale, space, neutral, prior, rest, model, settings)
     estimate, energies, converged = problem.minimise(estimate, settings.iterations, progress)
 
     identity = neutral.identity_map @ estimate.neutral
