@@ -81,15 +81,20 @@ def _rasterise(points, triangles, depth, triangle, barycentric):
         last_column = min(width - 1, int(np.floor(max(xa, xb, xc))))
         first_row = max(0, int(np.ceil(min(ya, yb, yc))))
         last_row = min(height - 1, int(np.floor(max(ya, yb, yc))))
-        inverse = 1.0 / area
+        inverse = np.float32(1.0) / area
+        # Both weights are linear in x and y; only the part along x changes within a row.
+        wb_per_x, wc_per_x = (yc - ya) * inverse, (ya - yb) * inverse
         for y in range(first_row, last_row + 1):
+            dy = np.float32(y) - ya
+            wb_at_a, wc_at_a = (xa - xc) * dy * inverse, (xb - xa) * dy * inverse
             for x in range(first_column, last_column + 1):
-                wb = ((x - xa) * (yc - ya) - (xc - xa) * (y - ya)) * inverse
-                wc = ((xb - xa) * (y - ya) - (x - xa) * (yb - ya)) * inverse
-                wa = 1.0 - wb - wc
-                if wa < 0.0 or wb < 0.0 or wc < 0.0:
+                dx = np.float32(x) - xa
+                wb = wb_at_a + wb_per_x * dx
+                wc = wc_at_a + wc_per_x * dx
+                wa = np.float32(1.0) - wb - wc
+                if wa < 0 or wb < 0 or wc < 0:
                     continue
-                z = wa * za + wb * zb + wc * zc
+                z = za + wb * (zb - za) + wc * (zc - za)
                 if z > depth[y, x]:
                     depth[y, x] = z
                     triangle[y, x] = t

@@ -1,0 +1,56 @@
+"""Drawing one subject into one image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.rendering.mesh import vertex_normals
+from models.rendering.rasteriser import Raster, camera_points, rasterise
+from models.rendering.shading import Lighting, shade
+from models.rendering.subject import Subject
+
+
+@dataclass(frozen=True)
+class HeadPose:
+    """One frame of a `ScaledOrthographicCamera`: pixels per mm, (3, 3) rotation and (2,) translation in pixels."""
+
+    scale: float
+    rotation: np.ndarray
+    translation: np.ndarray
+
+    def magnified(self, factor: float) -> "HeadPose":
+        """The same view in an image of `factor` times the size, whose pixel centres are at integers as well."""
+        return HeadPose(self.scale * factor, self.rotation, (np.asarray(self.translation) + 0.5) * factor - 0.5)
+
+
+def rotation_from_angles(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """Rotation (3, 3) from angles in degrees: yaw turns the face to its left, pitch down, roll to its right shoulder.
+
+    Yaw is applied first, about the head's own vertical axis, then pitch, then roll in the image plane.
+    """
+    a, b, c = np.radians([yaw, pitch, roll])
+    about_y = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    return about_z @ about_x @ about_y
+
+
+def draw_head(
+    image: np.ndarray, subject: Subject, offsets: np.ndarray, lighting: Lighting, gaze: np.ndarray, pose: HeadPose
+) -> Raster:
+    """Draw a head into `image` (H, W, 3) float32 RGB, in place, and return what was seen of it.
+
+    Parameters
+    ----------
+    offsets : (N, 3) float32 mm, the expression
+    gaze : (2,) degrees, eyes to the subject's left and up
+    """
+    surface = subject.surface
+    vertices = subject.vertices + offsets
+    points = camera_points(vertices, pose.scale, pose.rotation, pose.translation)
+    raster = rasterise(points, surface.triangles, image.shape[:2])
+    normals = vertex_normals(vertices, surface.triangles) @ pose.rotation.T.astype(np.float32)
+    looking = rotation_from_angles(gaze[0], -gaze[1], 0).astype(np.float32)
+    # Turning the eyeball moves the iris over it; seen from the ball, the texture turns the other way.
+    shade(image, raster, surface, lighting, normals, surface.eye_local @ looking, pose.scale)
+    return raster

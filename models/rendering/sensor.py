@@ -1,0 +1,71 @@
+"""What a camera does to light: focus, exposure, colour cast, noise, eight bits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.rendering.noise import smooth_path
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """A camera's imperfections over F frames.
+
+    Attributes
+    ----------
+    blur : standard deviation of the point spread, pixels
+    noise : standard deviation of the noise, grey levels of 255
+    gain : (F,) exposure
+    cast : (3,) factors on the colours
+    gamma : exponent on the signal
+    grey : True for a camera without colour
+    """
+
+    blur: float
+    noise: float
+    gain: np.ndarray
+    cast: np.ndarray
+    gamma: float
+    grey: bool
+
+
+def sample_sensor(
+    frames: int,
+    largest_blur: float,
+    largest_noise: float,
+    rng: np.random.Generator,
+    frames_per_second: float,
+) -> Sensor:
+    """A camera whose exposure drifts slowly."""
+    drift = smooth_path(frames, 1, 3.0, rng, frames_per_second)[:, 0]
+    return Sensor(
+        blur=rng.uniform(0, largest_blur),
+        noise=rng.uniform(0, largest_noise),
+        gain=1 + 0.03 * drift,
+        cast=1 + 0.02 * rng.normal(size=3),
+        gamma=rng.uniform(0.8, 1.2),
+        grey=bool(rng.random() < 0.05),
+    )
+
+
+def expose(light: np.ndarray, sensor: Sensor, frame: int, rng: np.random.Generator) -> np.ndarray:
+    """The image (H, W, 3) uint8 that a camera makes of `light` (H, W, 3) float32, 1 being white."""
+    import cv2
+
+    if sensor.blur > 0.2:
+        light = cv2.GaussianBlur(light, (0, 0), sensor.blur)
+    if sensor.grey:
+        light = cv2.cvtColor(cv2.cvtColor(light, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    # The curve bends highlights instead of clipping them; a table makes it cheap.
+    level = np.clip(light * (sensor.gain[frame] * sensor.cast * 256).astype(np.float32), 0, 511).astype(np.uint16)
+    image = _curve(sensor.gamma)[level]
+    if sensor.noise > 0.1:
+        image += np.float32(sensor.noise) * rng.standard_normal(image.shape, dtype=np.float32)
+    return np.clip(image + 0.5, 0, 255).astype(np.uint8)
+
+
+def _curve(gamma: float) -> np.ndarray:
+    """Grey levels (512,) float32 for light from 0 to 2: a power law whose shoulder begins at 0.8."""
+    light = np.arange(512) / 256
+    shoulder = 0.8 + 0.2 * np.tanh((light - 0.8) / 0.2)
+    return (255 * np.where(light < 0.8, light, shoulder) ** gamma).astype(np.float32)

@@ -1,0 +1,242 @@
+"""Synthetic single images: posed emotions with labels, and dynamic scans whose expression is known (as in 4DFAB)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.fitting.camera import ScaledOrthographicCamera
+from models.morphable_model.expressions import (
+    EMOTION_PROTOTYPES,
+    combined_activations,
+    emotion_activations,
+    incidental_activations,
+)
+from models.morphable_model.model import MorphableModel
+from models.rendering import surroundings
+from models.rendering.head import rotation_from_angles
+from models.rendering.sensor import sample_sensor
+from models.rendering.shading import sample_lighting
+from models.rendering.subject import sample_subject
+from models.rendering.synthetic_video import SyntheticVideo, SyntheticVideoSettings, require_renderable
+
+_POSED = tuple(emotion for emotion in EMOTION_PROTOTYPES if emotion != "neutral")
+
+
+@dataclass(frozen=True)
+class SyntheticImageSettings:
+    """How posed images are made.
+
+    Attributes
+    ----------
+    size : side of the square image, pixels
+    face_size : smallest and largest inter-ocular distance, share of the width
+    intensity : weakest and strongest posing of an emotion
+    blend_share, blend_intensity : how often, and at most how strongly, another emotion shows as well
+    habit : strength of the face that a subject makes at rest
+    yaw_spread : degrees about the asked-for view
+    largest_blur, largest_noise, oversampling, identity_spread : as in `SyntheticVideoSettings`
+    """
+
+    size: int = 256
+    face_size: tuple[float, float] = (0.28, 0.38)
+    intensity: tuple[float, float] = (0.35, 1.1)
+    blend_share: float = 0.35
+    blend_intensity: float = 0.5
+    habit: float = 0.6
+    yaw_spread: float = 5.0
+    largest_blur: float = 0.8
+    largest_noise: float = 4.0
+    oversampling: float = 1.5
+    identity_spread: float = 1.0
+
+
+@dataclass(frozen=True)
+class SyntheticImage:
+    """An image (H, W, 3) uint8 and what is true of it: coefficients in mm, landmarks (68, 2) in pixels.
+
+    `camera` has one frame; `visible` (68,) says which landmarks can be seen; `yaw` is in degrees.
+    """
+
+    image: np.ndarray
+    emotion: str
+    subject: int
+    yaw: float
+    identity: np.ndarray
+    expression: np.ndarray
+    camera: ScaledOrthographicCamera
+    landmarks: np.ndarray
+    visible: np.ndarray
+
+
+@dataclass(frozen=True)
+class SyntheticScan:
+    """A dynamic scan of one posed emotion, neutral to peak to neutral.
+
+    Attributes
+    ----------
+    emotion, subject : what is posed, by whom
+    intensity : (F,) how far the pose has come, 0 at rest, 1 at the peak
+    identity : (n_i,) mm
+    expression : (F, n_e) mm
+    video : renders the frames; its `camera` and `landmarks` are true
+    """
+
+    emotion: str
+    subject: int
+    intensity: np.ndarray
+    video: SyntheticVideo
+
+    @property
+    def identity(self) -> np.ndarray:
+        return self.video.identity
+
+    @property
+    def expression(self) -> np.ndarray:
+        return self.video.expression
+
+    def mesh(self, frame: int) -> np.ndarray:
+        """The scanned surface of a frame: vertices (N, 3) in mm."""
+        return self.video.model.shape(self.identity, self.expression[frame])
+
+    def frames(self) -> Iterator[SyntheticImage]:
+        """The rendered frames, in order, each with its truth."""
+        for frame in range(len(self.intensity)):
+            yield _pictured(self.video, frame, self.emotion, self.subject)
+
+
+def render_emotion_image(
+    model: MorphableModel,
+    emotion: str,
+    subject: int,
+    take: int = 0,
+    yaw: float = 0.0,
+    seed: int = 0,
+    settings: SyntheticImageSettings | None = None,
+) -> SyntheticImage:
+    """A posed emotion, by a subject who poses in a personal way, seen from `yaw` degrees.
+
+    The same numbers give the same image. Intensity, personal habits, faint incidental movements and traces of other
+    emotions vary, so that emotions overlap as they do between people.
+
+    Raises
+    ------
+    ModelMismatchError
+        The model cannot be rendered.
+    KeyError
+        `emotion` is not one of `EMOTION_PROTOTYPES`.
+    """
+    settings = settings or SyntheticImageSettings()
+    # The label takes part in the seed: light and pose differ among a subject's images, whatever they show.
+    rng = np.random.default_rng([seed, subject, take, list(EMOTION_PROTOTYPES).index(emotion), 1])
+    activations = _posed_activations(emotion, subject, seed, settings, rng)
+    angles = [yaw + rng.normal() * settings.yaw_spread, 4 * rng.normal(), 3 * rng.normal()]
+    video = _still_video(model, subject, seed, settings, activations[None], np.array([angles]), rng)
+    return _pictured(video, 0, emotion, subject)
+
+
+def synthesise_scan(
+    model: MorphableModel,
+    emotion: str,
+    subject: int,
+    frames: int = 24,
+    largest_yaw: float = 30.0,
+    seed: int = 0,
+    settings: SyntheticImageSettings | None = None,
+) -> SyntheticScan:
+    """A subject poses one emotion from rest to its peak and back, each frame seen from its own yaw within limits.
+
+    Raises
+    ------
+    ModelMismatchError
+        The model cannot be rendered.
+    """
+    settings = settings or SyntheticImageSettings()
+    rng = np.random.default_rng([seed, subject, _POSED.index(emotion), 2])
+    peak = emotion_activations(emotion, rng.uniform(0.6, 1.1), rng)
+    rest = _habit(subject, seed, settings)
+    intensity = np.sin(np.linspace(0, np.pi, frames)) ** 1.5
+    activations = combined_activations(intensity[:, None] * peak, rest)
+    angles = np.stack(
+        [rng.uniform(-largest_yaw, largest_yaw, frames), 5 * rng.normal(size=frames), 3 * rng.normal(size=frames)], 1
+    )
+    return SyntheticScan(
+        emotion, subject, intensity, _still_video(model, subject, seed, settings, activations, angles, rng)
+    )
+
+
+def _posed_activations(
+    emotion: str, subject: int, seed: int, settings: SyntheticImageSettings, rng: np.random.Generator
+) -> np.ndarray:
+    activations = emotion_activations(emotion, rng.uniform(*settings.intensity), rng)
+    if rng.random() < settings.blend_share:
+        other = _POSED[rng.integers(len(_POSED))]
+        activations = combined_activations(
+            activations, emotion_activations(other, rng.uniform(0, settings.blend_intensity), rng)
+        )
+    activations = combined_activations(activations, _habit(subject, seed, settings))
+    return combined_activations(activations, incidental_activations(rng))
+
+
+def _habit(subject: int, seed: int, settings: SyntheticImageSettings) -> np.ndarray:
+    """Activations (K,) of the face that a subject makes at rest."""
+    return settings.habit * incidental_activations(np.random.default_rng([seed, subject, 3]))
+
+
+def _still_video(
+    model: MorphableModel,
+    subject: int,
+    seed: int,
+    settings: SyntheticImageSettings,
+    activations: np.ndarray,
+    angles: np.ndarray,
+    rng: np.random.Generator,
+) -> SyntheticVideo:
+    """A video whose frames stand for themselves, with given activations (F, K) and angles (F, 3) in degrees."""
+    require_renderable(model)
+    person = sample_subject(model, np.random.default_rng([seed, subject]), settings.identity_spread)
+    frames, size = len(activations), settings.size
+    rotation = np.stack([rotation_from_angles(*frame) for frame in angles])
+    scale = size * rng.uniform(*settings.face_size, frames) / model.interocular_distance
+    place = size * (np.array([0.5, 0.55]) + rng.uniform(-0.04, 0.04, (frames, 2)))
+    video_settings = SyntheticVideoSettings(
+        frames=frames, size=size, oversampling=settings.oversampling, identity_spread=settings.identity_spread
+    )
+    return SyntheticVideo(
+        model=model,
+        settings=video_settings,
+        subject=person,
+        lighting=sample_lighting(rng),
+        sensor=sample_sensor(
+            frames, settings.largest_blur, settings.largest_noise, rng, video_settings.frames_per_second
+        ),
+        expression=activations @ model.extras["units"].astype(np.float64),
+        camera=ScaledOrthographicCamera(scale, rotation, place),
+        gaze=2 * rng.normal(size=(frames, 2)),
+        absent=np.zeros(frames, bool),
+        background=surroundings.sample_background((size, size), rng),
+        background_path=np.zeros((frames, 2)),
+        shoulders=surroundings.sample_shoulders(model, rng),
+        glasses=None,
+        occluder=None,
+        seed=tuple(int(number) for number in rng.integers(2**31, size=4)),
+    )
+
+
+def _pictured(video: SyntheticVideo, frame: int, emotion: str, subject: int) -> SyntheticImage:
+    image, visible = video.render(frame)
+    camera = ScaledOrthographicCamera(
+        video.camera.scale[[frame]], video.camera.rotation[[frame]], video.camera.translation[[frame]]
+    )
+    forward = camera.rotation[0] @ [0, 0, 1]
+    return SyntheticImage(
+        image=image,
+        emotion=emotion,
+        subject=subject,
+        yaw=float(np.degrees(np.arctan2(forward[0], forward[2]))),
+        identity=video.identity,
+        expression=video.expression[frame],
+        camera=camera,
+        landmarks=video.landmarks[frame],
+        visible=visible,
+    )
