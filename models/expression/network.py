@@ -1,0 +1,276 @@
+"""DeepExp3D: a residual network from an aligned face to the expression coefficients (paper, section III-C)."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from zipfile import BadZipFile
+
+import pytorch_lightning as pl
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from models.errors import ModelMismatchError, WeightsMissingError
+from models.expression.alignment import IMAGE_SIZE
+from models.expression.augmentation import Augmentation, augmented
+from models.expression.contract import NetworkContract
+from models.storage import load_arrays, save_arrays
+
+WEIGHTS = "weights.npz"
+CONTRACT = "network.json"
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How the weights are found.
+
+    Attributes
+    ----------
+    loss : "squared_l2" (the mean over coefficients of the squared error) or "l2" (the norm itself)
+    learning_rate : the highest
+    weight_decay : of AdamW
+    schedule : "cosine" (falls to a hundredth) or "constant"
+    warm_up_steps : steps over which the learning rate rises
+    """
+
+    loss: str
+    learning_rate: float
+    weight_decay: float
+    schedule: str
+    warm_up_steps: int
+
+    def __post_init__(self):
+        if self.loss not in LOSSES:
+            raise ModelMismatchError(f"loss '{self.loss}' is unknown; choose one of {', '.join(LOSSES)}.")
+        if self.schedule not in ("cosine", "constant"):
+            raise ModelMismatchError(f"schedule '{self.schedule}' is unknown; choose cosine or constant.")
+
+
+def squared_l2(output: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of each sample, (B,)."""
+    return (output - target).square().mean(dim=1)
+
+
+def l2(output: Tensor, target: Tensor) -> Tensor:
+    """Root mean squared error of each sample, (B,): the l2 norm but for a constant factor."""
+    # The gradient of a square root has no bound at zero.
+    return (squared_l2(output, target) + 1e-8).sqrt()
+
+
+LOSSES = {"squared_l2": squared_l2, "l2": l2}
+
+
+class ExpressionNetwork(nn.Module):
+    """Aligned faces in, expression in standard deviations out.
+
+    Takes (B, S, S, 3) uint8 images, or floats in [0, 1], of the alignment's size or already of `input_size`;
+    shrinking and normalisation are part of the network, so that no user of it can get them wrong.
+    """
+
+    def __init__(self, backbone: str, input_size: int, outputs: int):
+        super().__init__()
+        if backbone not in BACKBONES:
+            raise ModelMismatchError(f"backbone '{backbone}' is unknown; choose one of {', '.join(BACKBONES)}.")
+        if IMAGE_SIZE % input_size:
+            raise ModelMismatchError(f"input_size {input_size} does not divide the aligned image's {IMAGE_SIZE}.")
+        self.input_size = input_size
+        self.backbone = BACKBONES[backbone]()
+        self.backbone.fc = nn.Linear(self.backbone.fc.in_features, outputs)
+        # Start at rest: a random head would first have to unlearn its noise.
+        nn.init.normal_(self.backbone.fc.weight, std=0.01)
+        nn.init.zeros_(self.backbone.fc.bias)
+        # The usual statistics of photographs.
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Expression (B, n_e) in standard deviations."""
+        pixels = images.permute(0, 3, 1, 2)
+        pixels = pixels.float() / 255 if images.dtype == torch.uint8 else pixels
+        if pixels.shape[-1] != self.input_size:
+            pixels = nn.functional.avg_pool2d(pixels, pixels.shape[-1] // self.input_size)
+        pixels = (pixels - self.mean) / self.std
+        return self.backbone(pixels.contiguous(memory_format=torch.channels_last))
+
+
+def _half_width_resnet18() -> nn.Module:
+    """ResNet-18 with half the channels: a quarter of the work, for machines without a GPU."""
+    network = torchvision.models.resnet18(weights=None)
+    network.inplanes = 32
+    network.conv1 = nn.Conv2d(3, 32, kernel_size=7, stride=2, padding=3, bias=False)
+    network.bn1 = nn.BatchNorm2d(32)
+    block = torchvision.models.resnet.BasicBlock
+    for number, (channels, stride) in enumerate([(32, 1), (64, 2), (128, 2), (256, 2)], 1):
+        setattr(network, f"layer{number}", network._make_layer(block, channels, 2, stride=stride))
+    network.fc = nn.Linear(256, 1000)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return network
+
+
+BACKBONES = {
+    "resnet50": partial(torchvision.models.resnet50, weights=None),
+    "resnet18": partial(torchvision.models.resnet18, weights=None),
+    "resnet18_half": _half_width_resnet18,
+}
+
+
+class DeepExp3D(pl.LightningModule):
+    """The network with the paper's loss, weighted by sample, and the metrics that are reported.
+
+    Logged: `train/mse`, `val/mse` (whitened), `val/mse_mm2`, `val/vertex_rms` (over the inter-ocular distance).
+
+    Parameters
+    ----------
+    contract : what the outputs mean
+    optimisation, augmentation : how to train
+    seed : of the augmentation
+    steps : how many the schedule of the learning rate spans; None where only the time is limited
+    """
+
+    def __init__(
+        self,
+        contract: NetworkContract,
+        optimisation: Optimisation,
+        augmentation: Augmentation,
+        seed: int,
+        steps: int | None = None,
+    ):
+        super().__init__()
+        self.steps = steps
+        self.network = ExpressionNetwork(contract.backbone, contract.input_size, len(contract.expression_std))
+        self.contract = contract
+        self.optimisation = optimisation
+        self.augmentation = augmentation
+        self.seed = seed
+        variance = torch.tensor(contract.expression_std, dtype=torch.float32).square()
+        self.register_buffer("expression_variance", variance, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Expression (B, n_e) in standard deviations of aligned images (B, S, S, 3)."""
+        return self.network(images)
+
+    def on_after_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
+        """Augment training batches, each from its own seed: a resumed run sees what an uninterrupted one would."""
+        if not self.trainer.training:
+            return batch
+        generator = torch.Generator(self.device)
+        generator.manual_seed((self.seed * 1_000_003 + self.trainer.global_step) * 4096 + self.trainer.global_rank)
+        return {**batch, **augmented(batch["image"], batch["expression"], self.augmentation, generator)}
+
+    def training_step(self, batch: dict, batch_index: int) -> Tensor:
+        """Weighted loss of a batch."""
+        output = self(batch["image"]).float()
+        weight = batch["weight"]
+        loss = (weight * LOSSES[self.optimisation.loss](output, batch["expression"])).sum() / weight.sum()
+        error = squared_l2(output.detach(), batch["expression"]).mean()
+        self.log("train/mse", error, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(weight))
+        return loss
+
+    def validation_step(self, batch: dict, batch_index: int) -> None:
+        """Errors of a batch, averaged over the epoch by Lightning."""
+        error = (self(batch["image"]).float() - batch["expression"]).square()
+        errors = {
+            "val/mse": error.mean(),
+            "val/mse_mm2": (error * self.expression_variance).mean(),
+            "val/vertex_mean_square": self._vertex_mean_square(error).mean(),
+        }
+        self.log_dict(
+            errors, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch["weight"]), sync_dist=True
+        )
+
+    def on_validation_epoch_end(self) -> None:
+        """The root comes after the mean, which Lightning has taken by now."""
+        mean_square = self.trainer.callback_metrics.get("val/vertex_mean_square")
+        if mean_square is not None:
+            self.log("val/vertex_rms", mean_square.sqrt())
+
+    def _vertex_mean_square(self, error: Tensor) -> Tensor:
+        """Squared vertex error over the squared inter-ocular distance; an orthonormal basis keeps lengths."""
+        per_vertex = (error * self.expression_variance).sum(dim=1) / self.contract.vertices
+        return per_vertex / self.contract.interocular_distance**2
+
+    def configure_optimizers(self) -> dict:
+        """AdamW; neither biases nor normalisation layers are decayed."""
+        decayed = [parameter for parameter in self.parameters() if parameter.ndim > 1]
+        others = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
+        groups = [
+            {"params": decayed, "weight_decay": self.optimisation.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        optimiser = torch.optim.AdamW(groups, lr=self.optimisation.learning_rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._learning_rate_factor)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _learning_rate_factor(self, step: int) -> float:
+        warm_up = min(1.0, (step + 1) / max(1, self.optimisation.warm_up_steps))
+        if self.optimisation.schedule == "constant":
+            return warm_up
+        share_of_steps = step / self.steps if self.steps else 0.0
+        progress = min(1.0, max(share_of_steps, self._share_of_time()))
+        return warm_up * (0.01 + 0.99 * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * progress)).item()))
+
+    def _share_of_time(self) -> float:
+        """Used part of a time budget: the learning rate has fallen when the time is up, wherever the epochs are."""
+        for callback in self.trainer.callbacks:
+            if isinstance(callback, pl.callbacks.Timer) and callback.time_remaining() is not None:
+                used, left = callback.time_elapsed(), callback.time_remaining()
+                return used / max(used + left, 1e-9)
+        return 0.0
+
+
+def save_network(network: ExpressionNetwork, contract: NetworkContract, folder: Path | str) -> None:
+    """Write `weights.npz` and, beside it, the contract as `network.json`."""
+    contract.save(Path(folder) / CONTRACT)
+    weights = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
+    save_arrays(Path(folder) / WEIGHTS, **weights)
+
+
+def load_network(folder: Path | str) -> tuple[ExpressionNetwork, NetworkContract]:
+    """Read what `save_network` wrote; the network is ready for inference.
+
+    Raises
+    ------
+    WeightsMissingError
+        There are no weights in the folder, or they cannot be read.
+    ModelMismatchError
+        The contract is missing or the weights are of another network.
+    """
+    weights = read_weights(folder)
+    contract = NetworkContract.load(Path(folder) / CONTRACT)
+    network = ExpressionNetwork(contract.backbone, contract.input_size, len(contract.expression_std))
+    set_weights(network, weights, Path(folder) / WEIGHTS)
+    return network.eval(), contract
+
+
+def read_weights(folder: Path | str) -> dict[str, Tensor]:
+    """The tensors in a folder's `weights.npz`.
+
+    Raises
+    ------
+    WeightsMissingError
+        The file is missing or damaged.
+    """
+    path = Path(folder) / WEIGHTS
+    try:
+        return {name: torch.from_numpy(value) for name, value in load_arrays(path).items()}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise WeightsMissingError(f"{path}: cannot be read ({error}); train the network, or copy it there.") from error
+
+
+def set_weights(network: ExpressionNetwork, weights: dict[str, Tensor], source: Path | str) -> None:
+    """Give a network its weights; `source` names them in errors.
+
+    Raises
+    ------
+    ModelMismatchError
+        The weights are of another network.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelMismatchError(
+            f"{source}: these weights do not fit the network ({str(error).splitlines()[1].strip()}); "
+            "use the same backbone and the same number of coefficients, or train anew."
+        ) from error

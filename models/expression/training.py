@@ -1,0 +1,370 @@
+"""Training DeepExp3D: from a folder of shards to weights, a contract and a history, through any interruption."""
+
+import csv
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
+
+from models.expression.augmentation import Augmentation
+from models.expression.contract import NetworkContract
+from models.expression.network import (
+    CONTRACT,
+    WEIGHTS,
+    DeepExp3D,
+    Optimisation,
+    read_weights,
+    save_network,
+    set_weights,
+)
+from models.expression.shards import INDEX, number_of_samples, shard_loader
+from models.morphable_model.model import MorphableModel
+from models.packages import sha256_of
+from models.storage import written_whole
+
+log = logging.getLogger(__name__)
+
+HISTORY = "history.csv"
+RUN = "run.json"
+HISTORY_COLUMNS = ["epoch", "step", "train/mse", "val/mse", "val/mse_mm2", "val/vertex_rms", "learning_rate", "seconds"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where the training runs; no result depends on it but for rounding.
+
+    Attributes
+    ----------
+    accelerator, devices, strategy, nodes : as Lightning names them, "auto" for what there is
+    precision : as Lightning names it, or "auto": bf16 where the processor computes in it, else fp32
+    workers : processes that decode images, for each device
+    """
+
+    accelerator: str = "auto"
+    devices: int | str = "auto"
+    strategy: str = "auto"
+    nodes: int = 1
+    precision: str = "auto"
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What is trained, and for how long: the first of the limits that are set ends it.
+
+    Attributes
+    ----------
+    backbone : a name of `models.expression.network.BACKBONES`
+    input_size : side of the image the backbone works on, a divisor of 224
+    batch_size : images in a step, for each device
+    max_epochs, max_steps, max_minutes : limits; None is none
+    gradient_clip : highest norm of a gradient
+    ema_decay : of the exponential moving average of the weights that is validated and kept; 0 keeps the weights as are
+    checkpoint_every_steps : how much a killed run loses at most
+    """
+
+    backbone: str
+    input_size: int
+    batch_size: int
+    max_epochs: int | None
+    max_steps: int | None
+    max_minutes: float | None
+    gradient_clip: float
+    ema_decay: float
+    checkpoint_every_steps: int
+    optimisation: Optimisation
+    augmentation: Augmentation
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """Where the results lie, and how good the best epoch was.
+
+    Attributes
+    ----------
+    folder : holds `weights.npz`, `network.json`, `history.csv`
+    contract : what the network's numbers mean
+    best_epoch : counted from 0
+    metrics : `val/mse` (whitened), `val/mse_mm2` and `val/vertex_rms` of that epoch
+    history : a row for each epoch, by the columns of the CSV file
+    """
+
+    folder: Path
+    contract: NetworkContract
+    best_epoch: int
+    metrics: dict[str, float]
+    history: list[dict[str, float]]
+
+
+def train(
+    shards: Path | str,
+    model: MorphableModel,
+    settings: TrainingSettings,
+    folder: Path | str,
+    *,
+    seed: int,
+    hardware: Hardware | None = None,
+    init_from: Path | str | None = None,
+    logger=None,
+    callbacks: Sequence[pl.Callback] = (),
+) -> TrainingResult:
+    """Train on `shards/train`, choose the best epoch on `shards/val`, write the results into `folder`.
+
+    A killed run goes on from its last checkpoint when called again with the same arguments, a finished one is not
+    repeated, and one with other data or settings starts anew.
+
+    Parameters
+    ----------
+    shards : folder with `train` and `val` as written by `write_shards`
+    model : the morphable model that the coefficients belong to
+    settings : what to train
+    folder : where results and checkpoints go
+    seed : of the initial weights, the order of images and the augmentation
+    hardware : where to run; what there is when left out
+    init_from : folder of a trained network to start from (fine-tuning)
+    logger : a Lightning logger, or several
+    callbacks : further Lightning callbacks
+
+    Raises
+    ------
+    ModelMismatchError
+        The shards, or the network to start from, do not fit.
+    WeightsMissingError
+        The network to start from is missing.
+    """
+    shards, folder, hardware = Path(shards), Path(folder), hardware or Hardware()
+    initial_weights = None if init_from is None else read_weights(init_from)
+    contract = NetworkContract.of(model, settings.backbone, settings.input_size)
+    run = _fingerprint(shards, contract, settings, seed, init_from)
+    checkpoints = folder / "checkpoints"
+    if _same_run(folder, run):
+        if (folder / WEIGHTS).exists():
+            log.info("%s: already trained with this data and these settings", folder)
+            return _finished(folder)
+    else:
+        for remains in (folder / WEIGHTS, folder / CONTRACT, folder / HISTORY):
+            remains.unlink(missing_ok=True)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    with written_whole(folder / RUN) as temporary:
+        temporary.write_text(json.dumps(run, indent=1, sort_keys=True))
+
+    pl.seed_everything(seed, verbose=False)
+    trainer = _trainer(settings, hardware, folder, checkpoints, logger, callbacks)
+    steps = _planned_steps(settings, number_of_samples(shards / "train"), trainer.world_size)
+    module = DeepExp3D(contract, settings.optimisation, settings.augmentation, seed, steps)
+    if initial_weights is not None:
+        set_weights(module.network, initial_weights, Path(init_from) / WEIGHTS)
+    module.network.to(memory_format=torch.channels_last)
+    loading = {"batch_size": settings.batch_size, "seed": seed, "input_size": settings.input_size}
+    loaders = [
+        shard_loader(shards / part, workers=hardware.workers, shuffle=part == "train", **loading)
+        for part in ("train", "val")
+    ]
+    last = checkpoints / "last.ckpt"
+    if last.exists():
+        log.info("%s: going on from the last checkpoint", folder)
+    trainer.fit(module, *loaders, ckpt_path=last if last.exists() else None, weights_only=True)
+    # Lightning swallows the first interruption; what follows must not take a stopped run for a finished one.
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    if trainer.is_global_zero:
+        _keep_best(module, checkpoints, folder)
+    trainer.strategy.barrier()
+    return _finished(folder)
+
+
+def _trainer(
+    settings: TrainingSettings,
+    hardware: Hardware,
+    folder: Path,
+    checkpoints: Path,
+    logger,
+    callbacks: Sequence[pl.Callback],
+) -> pl.Trainer:
+    keep_best = ModelCheckpoint(
+        checkpoints, filename="best", monitor="val/mse", mode="min", save_top_k=1, enable_version_counter=False
+    )
+    keep_last = ModelCheckpoint(
+        checkpoints,
+        filename="last",
+        save_top_k=1,
+        every_n_train_steps=settings.checkpoint_every_steps,
+        enable_version_counter=False,
+    )
+    averaging = [EMAWeightAveraging(decay=settings.ema_decay)] if settings.ema_decay else []
+    return pl.Trainer(
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        strategy=hardware.strategy,
+        num_nodes=hardware.nodes,
+        precision=_precision(hardware),
+        sync_batchnorm=True,
+        # LitData gives each process its own part of the chunks.
+        use_distributed_sampler=False,
+        max_epochs=-1 if settings.max_epochs is None else settings.max_epochs,
+        max_steps=-1 if settings.max_steps is None else settings.max_steps,
+        max_time=None if settings.max_minutes is None else timedelta(minutes=settings.max_minutes),
+        gradient_clip_val=settings.gradient_clip,
+        logger=logger or False,
+        callbacks=[*callbacks, *averaging, _WholeNextEpoch(), _History(folder / HISTORY), keep_best, keep_last],
+        default_root_dir=str(folder),
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _planned_steps(settings: TrainingSettings, samples: int, processes: int) -> int | None:
+    """How many steps the limits allow.
+
+    Asking Lightning for this while it sets up the optimiser would load the images before the checkpoint, and so lose
+    the place within the epoch.
+    """
+    epoch = max(1, samples // (settings.batch_size * processes))
+    limits = [settings.max_steps, settings.max_epochs and settings.max_epochs * epoch]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _precision(hardware: Hardware) -> str:
+    if hardware.precision != "auto":
+        return hardware.precision
+    if hardware.accelerator != "cpu" and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    capabilities = torch.cpu.get_capabilities()
+    # Without these instructions bf16 is emulated, and slower than fp32.
+    return "bf16-mixed" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32-true"
+
+
+class _WholeNextEpoch(pl.Callback):
+    """After an epoch that began in the middle, the next begins at its beginning.
+
+    LitData's loader leaves its resumed state when it runs dry, but Lightning, which knows the number of batches, never
+    asks for the one that is not there.
+    """
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        trainer.train_dataloader.restore = False
+
+
+class _History(pl.Callback):
+    """A row of metrics for each epoch, on disk at once, and a line in the log every so often."""
+
+    SECONDS_BETWEEN_LINES = 15
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.started = self.last_line = time.monotonic()
+        self.images = 0
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.started = self.last_line = time.monotonic()
+        # Epochs that a checkpoint does not know of are about to be repeated.
+        rows = [row for row in _read_history(self.path) if row["epoch"] < trainer.current_epoch]
+        self.earlier_seconds = rows[-1]["seconds"] if rows else 0.0
+        if trainer.is_global_zero:
+            _write_history(self.path, rows)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, batch_index) -> None:
+        self.images += len(batch["weight"]) * trainer.world_size
+        now = time.monotonic()
+        if now - self.last_line >= self.SECONDS_BETWEEN_LINES:
+            self.last_line = now
+            rate = self.images / (now - self.started)
+            log.info(
+                "epoch %d, batch %d of %s: loss %.4f, %.0f images a second",
+                trainer.current_epoch,
+                batch_index + 1,
+                trainer.num_training_batches,
+                float(outputs["loss"]),
+                rate,
+            )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        metrics = trainer.callback_metrics
+        values = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "train/mse": float(metrics["train/mse_epoch"]),
+            **{name: float(metrics[name]) for name in ("val/mse", "val/mse_mm2", "val/vertex_rms") if name in metrics},
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "seconds": self.earlier_seconds + time.monotonic() - self.started,
+        }
+        _write_history(self.path, [*_read_history(self.path), values])
+        log.info(
+            "epoch %d: mse %.4f in training, %.4f in validation",
+            trainer.current_epoch,
+            values["train/mse"],
+            values.get("val/mse", float("nan")),
+        )
+
+
+def _read_history(path: Path) -> list[dict[str, float]]:
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+    return [{**row, "epoch": int(row["epoch"]), "step": int(row["step"])} for row in rows]
+
+
+def _write_history(path: Path, rows: list[dict[str, float]]) -> None:
+    with written_whole(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _keep_best(module: DeepExp3D, checkpoints: Path, folder: Path) -> None:
+    """The best epoch's weights become the result, and the checkpoints, several times as large, go."""
+    best = checkpoints / "best.ckpt"
+    if best.exists():
+        module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+    save_network(module.network, module.contract, folder)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _finished(folder: Path) -> TrainingResult:
+    contract = NetworkContract.load(folder / CONTRACT)
+    history = _read_history(folder / HISTORY)
+    validated = [row for row in history if "val/mse" in row]
+    best = min(validated, key=lambda row: row["val/mse"]) if validated else {"epoch": -1}
+    metrics = {name: value for name, value in best.items() if name.startswith("val/")}
+    return TrainingResult(folder, contract, best["epoch"], metrics, history)
+
+
+def _same_run(folder: Path, run: dict) -> bool:
+    try:
+        return json.loads((folder / RUN).read_text()) == run
+    except (OSError, ValueError):
+        return False
+
+
+def _fingerprint(
+    shards: Path, contract: NetworkContract, settings: TrainingSettings, seed: int, init_from: Path | str | None
+) -> dict:
+    """All that the result depends on, as plain JSON."""
+    data = {part: sha256_of(shards / part / INDEX) for part in ("train", "val") if number_of_samples(shards / part)}
+    # Chunks of other pixels may have the same sizes; the first one's bytes tell them apart.
+    data["first_chunk"] = sha256_of(min((shards / "train").glob("chunk-*")))
+    return json.loads(
+        json.dumps(
+            {
+                "seed": seed,
+                "data": data,
+                "contract": hashlib.sha256(contract.to_json().encode()).hexdigest(),
+                "settings": asdict(settings),
+                "init_from": None if init_from is None else sha256_of(Path(init_from) / WEIGHTS),
+            }
+        )
+    )

@@ -1,0 +1,138 @@
+"""Shards give back what went in, are the same bytes every time, and are whole or absent."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.errors import ImageError, ModelMismatchError
+from models.expression.shards import Sample, number_of_samples, read_samples, shard_loader, write_shards
+
+
+def digest(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def test_samples_come_back_as_they_were_written(patterned_samples, tmp_path):
+    samples = [replace(sample, weight=0.5 + index) for index, sample in enumerate(patterned_samples(40, seed=2))]
+    assert write_shards(samples, tmp_path / "out", chunk_mb=0.02, jpeg_quality=95) == 40
+    assert len(list((tmp_path / "out").glob("*.bin"))) > 3
+    assert number_of_samples(tmp_path / "out") == 40
+    for written, read in zip(samples, read_samples(tmp_path / "out"), strict=True):
+        assert (read.video_id, read.frame, read.weight) == (written.video_id, written.frame, written.weight)
+        np.testing.assert_array_equal(read.expression, written.expression)
+        assert np.abs(read.image.astype(int) - written.image).mean() < 3
+
+
+def test_colours_keep_their_order(tmp_path):
+    image = np.zeros((224, 224, 3), np.uint8)
+    image[..., 0] = 200
+    write_shards([Sample(image, np.zeros(28), "red", 0)], tmp_path / "out", chunk_mb=1, jpeg_quality=95)
+    (read,) = read_samples(tmp_path / "out")
+    assert read.image[..., 0].mean() > 190
+    assert read.image[..., 2].mean() < 10
+
+
+def test_the_same_samples_give_the_same_bytes(patterned_samples, tmp_path):
+    for name in ("first", "second"):
+        write_shards(patterned_samples(20, seed=2), tmp_path / name, chunk_mb=0.02, jpeg_quality=90)
+    assert digest(tmp_path / "first") == digest(tmp_path / "second")
+
+
+def test_reading_leaves_the_folder_as_it_is(patterned_samples, tmp_path):
+    write_shards(patterned_samples(20, seed=2), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
+    before = digest(tmp_path / "out")
+    for _ in shard_loader(tmp_path / "out", batch_size=4, workers=0, shuffle=True, seed=0, input_size=56):
+        pass
+    assert digest(tmp_path / "out") == before
+
+
+def test_a_video_named_like_a_file_keeps_its_name(patterned_samples, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.mp4").write_bytes(b"not a name")
+    sample = replace(patterned_samples(1, seed=0)[0], video_id="clip.mp4")
+    write_shards([sample], tmp_path / "out", chunk_mb=1, jpeg_quality=90)
+    assert next(read_samples(tmp_path / "out")).video_id == "clip.mp4"
+
+
+def test_a_failed_write_leaves_the_old_shards_and_nothing_else(patterned_samples, tmp_path):
+    write_shards(patterned_samples(10, seed=2), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
+    before = digest(tmp_path / "out")
+
+    def dying():
+        yield from patterned_samples(5, seed=3)
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        write_shards(dying(), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
+    assert digest(tmp_path / "out") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("old_is_there", [True, False])
+def test_what_a_killed_run_left_behind_is_cleared_away(patterned_samples, tmp_path, old_is_there):
+    """A run may die while building, or between moving the old folder away and the new one in."""
+    write_shards(patterned_samples(10, seed=2), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
+    (tmp_path / ".out-abc").mkdir()
+    (tmp_path / ".out-abc" / "chunk-0-0.bin").write_bytes(b"half")
+    if not old_is_there:
+        (tmp_path / "out").rename(tmp_path / ".out-xyz-old")
+    write_shards(patterned_samples(5, seed=3), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert number_of_samples(tmp_path / "out") == 5
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_goes_on_in_the_middle_of_an_epoch(patterned_samples, tmp_path, workers):
+    write_shards(patterned_samples(64, seed=2), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
+    options = {"batch_size": 8, "workers": workers, "shuffle": True, "seed": 5, "input_size": 56}
+
+    def names(batch):
+        return list(zip(batch["video_id"], batch["frame"], strict=True))
+
+    loader, whole = shard_loader(tmp_path / "out", **options), []
+    for batch in loader:
+        whole.append(names(batch))
+        if len(whole) == 3:
+            state = json.loads(json.dumps(loader.state_dict()))
+    assert len({name for batch in whole for name in batch}) == 64
+    resumed = shard_loader(tmp_path / "out", **options)
+    resumed.load_state_dict(state)
+    assert [names(batch) for batch in resumed] == whole[3:]
+
+
+def test_another_seed_gives_another_order(patterned_samples, tmp_path):
+    write_shards(patterned_samples(32, seed=2), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
+    options = {"batch_size": 32, "workers": 0, "shuffle": True, "input_size": 56}
+    orders = [next(iter(shard_loader(tmp_path / "out", seed=seed, **options)))["frame"] for seed in (1, 2)]
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": np.zeros((100, 100, 3), np.uint8)},
+        {"image": np.zeros((224, 224, 3), np.float32)},
+        {"expression": np.full(28, np.nan)},
+    ],
+)
+def test_a_sample_that_breaks_the_contract_is_named(patterned_samples, tmp_path, change):
+    sample = replace(patterned_samples(1, seed=0)[0], video_id="culprit", **change)
+    with pytest.raises(ImageError, match="culprit"):
+        write_shards([sample], tmp_path / "out", chunk_mb=1, jpeg_quality=90)
+
+
+def test_no_samples_at_all_are_an_error_that_says_so(tmp_path):
+    with pytest.raises(ImageError, match="no sample"):
+        write_shards([], tmp_path / "out", chunk_mb=1, jpeg_quality=90)
+
+
+def test_chunks_that_would_be_unpickled_are_refused(patterned_samples, tmp_path):
+    write_shards(patterned_samples(3, seed=0), tmp_path / "out", chunk_mb=1, jpeg_quality=90)
+    index = json.loads((tmp_path / "out" / "index.json").read_text())
+    index["config"]["data_format"][0] = "pickle"
+    (tmp_path / "out" / "index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelMismatchError, match="pickle"):
+        next(read_samples(tmp_path / "out"))

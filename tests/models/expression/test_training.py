@@ -1,0 +1,169 @@
+"""Training learns, survives being killed, and starts anew when what it is given has changed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from models.errors import ModelMismatchError, WeightsMissingError
+from models.expression.evaluation import evaluate, predict_shards
+from models.expression.network import ExpressionNetwork, load_network
+from models.expression.training import Hardware, train
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def trained(shards, small_model, quick_settings, one_cpu, tmp_path_factory):
+    return train(shards, small_model, quick_settings, tmp_path_factory.mktemp("net"), seed=3, hardware=one_cpu)
+
+
+class KilledError(Exception):
+    """Stands for the power that goes."""
+
+
+class KillAfter(pl.Callback):
+    def __init__(self, steps: int):
+        self.steps = steps
+
+    def on_train_batch_start(self, trainer, module, batch, batch_index):
+        if trainer.global_step == self.steps:
+            raise KilledError
+
+
+class SeenImages(pl.Callback):
+    def __init__(self):
+        self.batches = []
+
+    def on_train_batch_start(self, trainer, module, batch, batch_index):
+        self.batches.append((trainer.global_step, float(batch["image"].double().sum())))
+
+
+def test_a_network_learns_what_its_images_show(trained):
+    guessing_the_mean = 6 / 28
+    assert trained.metrics["val/mse"] < 0.25 * guessing_the_mean
+    assert trained.history[-1]["train/mse"] < trained.history[0]["train/mse"] / 4
+    assert [row["epoch"] for row in trained.history] == list(range(12))
+
+
+def test_the_saved_weights_are_those_of_the_best_epoch(trained, shards):
+    network, contract = load_network(trained.folder)
+    predicted, expected, _ = predict_shards(network, shards / "val", batch_size=32)
+    errors = evaluate(predicted, expected, contract)
+    assert errors.mse == pytest.approx(trained.metrics["val/mse"], rel=1e-3)
+    assert errors.mse_mm2 == pytest.approx(trained.metrics["val/mse_mm2"], rel=1e-3)
+    assert errors.vertex_rms == pytest.approx(trained.metrics["val/vertex_rms"], rel=1e-3)
+
+
+@pytest.mark.parametrize("steps", [8, 12, 15])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(shards, small_model, quick_settings, one_cpu, tmp_path, steps):
+    settings = replace(quick_settings, max_epochs=4)
+    whole, first, second = SeenImages(), SeenImages(), SeenImages()
+    expected = train(shards, small_model, settings, tmp_path / "whole", seed=3, hardware=one_cpu, callbacks=[whole])
+    with pytest.raises(KilledError):
+        train(
+            shards,
+            small_model,
+            settings,
+            tmp_path / "killed",
+            seed=3,
+            hardware=one_cpu,
+            callbacks=[first, KillAfter(steps)],
+        )
+    resumed = train(shards, small_model, settings, tmp_path / "killed", seed=3, hardware=one_cpu, callbacks=[second])
+    assert second.batches[0][0] == steps - steps % settings.checkpoint_every_steps
+    assert second.batches == whole.batches[second.batches[0][0] :]
+    assert [row["epoch"] for row in resumed.history] == [0, 1, 2, 3]
+    assert [row["val/mse"] for row in resumed.history] == pytest.approx([row["val/mse"] for row in expected.history])
+    after, straight = (load_network(run.folder)[0].state_dict() for run in (resumed, expected))
+    for name, value in straight.items():
+        torch.testing.assert_close(after[name], value)
+
+
+def test_a_finished_run_is_not_repeated_but_other_settings_start_anew(
+    trained, shards, small_model, quick_settings, one_cpu
+):
+    weights = trained.folder / "weights.npz"
+    before = weights.stat().st_mtime_ns
+    again = train(shards, small_model, quick_settings, trained.folder, seed=3, hardware=one_cpu)
+    assert weights.stat().st_mtime_ns == before
+    assert again.metrics == trained.metrics
+
+
+def test_a_change_of_the_seed_trains_anew(shards, small_model, quick_settings, one_cpu, tmp_path):
+    settings = replace(quick_settings, max_epochs=1)
+    first = train(shards, small_model, settings, tmp_path, seed=1, hardware=one_cpu)
+    second = train(shards, small_model, settings, tmp_path, seed=2, hardware=one_cpu)
+    assert first.metrics != second.metrics
+    assert len(second.history) == 1
+
+
+def test_fine_tuning_starts_from_the_given_weights(trained, shards, small_model, quick_settings, one_cpu, tmp_path):
+    settings = replace(
+        quick_settings, max_epochs=1, optimisation=replace(quick_settings.optimisation, learning_rate=1e-5)
+    )
+    tuned = train(shards, small_model, settings, tmp_path, seed=4, hardware=one_cpu, init_from=trained.folder)
+    assert tuned.metrics["val/mse"] == pytest.approx(trained.metrics["val/mse"], rel=0.2)
+
+
+def test_an_averaged_run_keeps_the_averaged_weights(shards, small_model, quick_settings, one_cpu, tmp_path):
+    settings = replace(quick_settings, max_epochs=2, ema_decay=0.5)
+    result = train(shards, small_model, settings, tmp_path, seed=3, hardware=one_cpu)
+    network, contract = load_network(result.folder)
+    predicted, expected, _ = predict_shards(network, shards / "val", batch_size=32)
+    assert evaluate(predicted, expected, contract).mse == pytest.approx(result.metrics["val/mse"], rel=1e-3)
+
+
+def test_a_time_limit_ends_the_training_with_a_usable_network(shards, small_model, quick_settings, one_cpu, tmp_path):
+    settings = replace(quick_settings, max_epochs=None, max_minutes=0.02)
+    result = train(shards, small_model, settings, tmp_path, seed=3, hardware=one_cpu)
+    assert result.metrics["val/mse"] < np.inf
+    assert (result.folder / "weights.npz").exists()
+
+
+def test_weights_of_another_backbone_are_refused(trained, shards, small_model, quick_settings, one_cpu, tmp_path):
+    settings = replace(quick_settings, backbone="resnet18")
+    with pytest.raises(ModelMismatchError, match=r"weights\.npz"):
+        train(shards, small_model, settings, tmp_path, seed=4, hardware=one_cpu, init_from=trained.folder)
+
+
+def test_missing_weights_to_start_from_are_named(shards, small_model, quick_settings, one_cpu, tmp_path):
+    with pytest.raises(WeightsMissingError, match="nowhere"):
+        train(
+            shards,
+            small_model,
+            quick_settings,
+            tmp_path / "out",
+            seed=4,
+            hardware=one_cpu,
+            init_from=tmp_path / "nowhere",
+        )
+
+
+def test_missing_shards_are_named(small_model, quick_settings, tmp_path):
+    with pytest.raises(ModelMismatchError, match="train"):
+        train(tmp_path / "shards", small_model, quick_settings, tmp_path / "out", seed=0, hardware=Hardware())
+
+
+@pytest.mark.parametrize("change", [{"loss": "other"}, {"schedule": "other"}])
+def test_unknown_ways_to_optimise_are_refused_by_name(quick_settings, change):
+    with pytest.raises(ModelMismatchError, match="'other' is unknown"):
+        replace(quick_settings.optimisation, **change)
+
+
+def test_an_unknown_backbone_is_refused_with_the_known_ones():
+    with pytest.raises(ModelMismatchError, match=r"'vgg' is unknown.*resnet50"):
+        ExpressionNetwork("vgg", 224, 28)
+
+
+def test_an_input_size_that_the_aligned_image_cannot_be_shrunk_to_is_refused():
+    with pytest.raises(ModelMismatchError, match="100 does not divide"):
+        ExpressionNetwork("resnet18", 100, 28)
