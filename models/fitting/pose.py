@@ -17,7 +17,7 @@ def estimate_pose(
     An affine camera is solved for linearly and replaced by the nearest scaled orthographic one; damped Gauss-Newton
     steps on rotation and scale then reach the least-squares optimum itself. Only second moments of the points enter
     the iterations, so that a step costs the same for any number of points. Rotations are proper by construction:
-    a mirrored face comes out with a large residual, never with a reflection.
+    without perspective, a mirrored face is one seen from behind.
 
     Parameters
     ----------

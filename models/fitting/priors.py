@@ -163,15 +163,30 @@ def rest_prior(
 def neutral_prior(model: MorphableModel, landmark_bias: float) -> NeutralPrior:
     """Prior of the 68 resting landmarks: identity `N(0, identity_std^2)` plus offsets `N(0, landmark_bias^2)`, mm.
 
-    Directions in which the landmarks vary by less than a micrometre are left out.
+    An image does not tell a large head from a near one, nor a face that is turned within its skull from a turned
+    head. Left free, these seven directions drift wherever the expression's prior is cheapest, which shrinks faces.
+    Each is therefore held at its expectation given the rest of the shape. Directions in which the landmarks vary by
+    less than a micrometre are left out.
     """
     basis = model.landmark_identity_basis.reshape(-1, model.identity_size) * model.identity_std
     covariance = basis @ basis.T + landmark_bias**2 * np.eye(len(basis))
-    variance, vectors = np.linalg.eigh(covariance)
+    unseen = _similarity_directions(model.landmark_mean)
+    seen = np.eye(len(basis)) - unseen @ unseen.T
+    variance, vectors = np.linalg.eigh(seen @ covariance @ seen)
     kept = variance > 1e-6
     std, vectors = np.sqrt(variance[kept][::-1]), vectors[:, kept][:, ::-1]
+    expected = unseen @ (unseen.T @ covariance @ vectors) / std
     identity_map = model.identity_std[:, None] * (basis.T @ vectors) / std
-    return NeutralPrior(vectors * std, identity_map)
+    return NeutralPrior(vectors * std + expected, identity_map)
+
+
+def _similarity_directions(points: np.ndarray) -> np.ndarray:
+    """Orthonormal basis (3L, 7) of the small scalings, rotations and translations of points (L, 3)."""
+    centred = points - points.mean(0)
+    axes = np.eye(3)
+    turns = [np.cross(axis, centred).reshape(-1) for axis in axes]
+    shifts = [np.tile(axis, len(points)) for axis in axes]
+    return np.linalg.qr(np.array([centred.reshape(-1), *turns, *shifts]).T)[0]
 
 
 def persistence_of_acceleration(share: np.ndarray) -> np.ndarray:

@@ -32,6 +32,8 @@ BOUND_STIFFNESS = 1e3
 # Share of the gradient's norm at which the conjugate gradients of one Gauss-Newton step stop.
 SOLVER_TOLERANCE = 1e-2
 COARSE_ITERATIONS = 4
+# Cosine of the angle between face and viewer below which no detector would have found a face.
+SEEN_FROM_BEHIND = -0.2
 DEFAULT_FRAME_RATE = 30.0
 
 
@@ -56,7 +58,8 @@ def fit_video(
     Raises
     ------
     FittingError
-        Landmarks, weights or timestamps of a wrong shape or value, or not one frame with enough points.
+        Landmarks, weights or timestamps of a wrong shape or value, mirrored landmarks, or not one frame with enough
+        points.
     ModelMismatchError
         The model has another number of landmarks.
     """
@@ -309,6 +312,10 @@ def _fit(
         coarse, space, moving, outlier_degrees=settings.outlier_degrees, iterations=settings.rigid_iterations,
         frames=settings.coarse_frames,
     )  # fmt: skip
+    if np.median(rigid.camera.rotation[coarse.usable, 2, 2]) < SEEN_FROM_BEHIND:
+        raise FittingError(
+            "the landmarks show a face from behind: they are mirrored; swap left and right points, or flip the images."
+        )
     start = np.zeros((len(chosen), model.expression_size))
     estimate, scale = _started(coarse, rigid.camera, rigid.neutral, start, noise)
     coarse_prior = replace(prior, persistence=prior.persistence**stride)
