@@ -30,7 +30,7 @@ class VideoInfo:
     Attributes
     ----------
     fps : frames per second, the mean over the true timestamps
-    frames : number of frames that can be decoded
+    frames : how many there are; in a file seen to be damaged, those that can be decoded
     width, height : pixels as displayed (after rotation, square pixels)
     codec, pixel_format : FFmpeg's names
     duration : seconds from the first frame to the end of the last one
@@ -201,7 +201,7 @@ def _opened(path: Path) -> av.container.InputContainer:
         raise VideoError(f"{path}: is not a video ({_cause(error)}); remove it or convert it to mp4.") from error
     if not container.streams.video:
         container.close()
-        raise VideoError(f"{path}: has no video stream (sound or subtitles only); remove it.")
+        raise VideoError(f"{path}: has no video stream (it is empty, or sound only); remove it.")
     if container.streams.video[0].codec_context is None:
         container.close()
         raise VideoError(f"{path}: its video codec is unknown here; convert it to H.264.")

@@ -1,0 +1,51 @@
+"""Writing videos."""
+
+import numpy as np
+import pytest
+
+from models.errors import VideoError
+from models.video.decoding import probe, read_frames
+from models.video.encoding import write_video
+
+
+def test_what_is_written_is_read_back(tmp_path, moving_square):
+    images = moving_square(20)
+    assert write_video(tmp_path / "a.mp4", iter(images), fps=30, crf=10) == 20
+    info = probe(tmp_path / "a.mp4")
+    assert (info.frames, info.width, info.height, info.codec, info.pixel_format) == (20, 96, 64, "h264", "yuv420p")
+    assert info.fps == pytest.approx(30)
+    frames = list(read_frames(tmp_path / "a.mp4", max_side=1000))
+    assert max(np.abs(f.image.astype(int) - i).mean() for f, i in zip(frames, images, strict=True)) < 12
+
+
+def test_the_same_images_give_the_same_bytes(tmp_path, moving_square):
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, moving_square(30), fps=29.97)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    assert probe(tmp_path / "a.mp4").fps == pytest.approx(29.97)
+
+
+def test_an_odd_side_loses_its_last_line(tmp_path):
+    write_video(tmp_path / "a.mp4", [np.zeros((65, 97, 3), np.uint8)], fps=25)
+    info = probe(tmp_path / "a.mp4")
+    assert (info.width, info.height) == (96, 64)
+
+
+@pytest.mark.parametrize("images", [[], [np.zeros((64, 64, 3), np.uint8), np.zeros((32, 64, 3), np.uint8)]])
+def test_images_that_make_no_video_leave_no_file(tmp_path, images):
+    with pytest.raises(VideoError, match=r"a\.mp4"):
+        write_video(tmp_path / "a.mp4", images, fps=25)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_among_the_images_keeps_the_file_that_was_there(tmp_path, moving_square):
+    def failing():
+        yield from moving_square(5)
+        raise KeyboardInterrupt
+
+    write_video(tmp_path / "a.mp4", moving_square(3), fps=25)
+    before = (tmp_path / "a.mp4").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        write_video(tmp_path / "a.mp4", failing(), fps=25)
+    assert (tmp_path / "a.mp4").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
