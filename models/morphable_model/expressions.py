@@ -166,9 +166,9 @@ def emotion_activations(
 
 def incidental_activations(rng: np.random.Generator, asymmetry: float = 0.12) -> np.ndarray:
     """Activations (K,) of the faint, meaningless movements that come with any expression."""
-    strengths = {
-        group: rng.beta(1.2, 4.0) for group in UNIT_GROUPS if rng.random() < (0.02 if group in _RARE else 0.08)
-    }
+    # Eyes closed by a blink are left to those who sample over time.
+    groups = [group for group in UNIT_GROUPS if group != "eyeBlink"]
+    strengths = {group: rng.beta(1.2, 4.0) for group in groups if rng.random() < (0.02 if group in _RARE else 0.08)}
     return _reconciled(_activate(strengths, rng, asymmetry))
 
 

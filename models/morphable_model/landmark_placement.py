@@ -19,7 +19,7 @@ _RIGHT = {
 # Curves on the subject's right: landmarks at equal arc lengths along a spline through these vertices.
 _RIGHT_CURVES = {
     (0, 1, 2, 3, 4, 5, 6, 7, 8): (5769, 5750, 869, 3696, 920, 727, 5296),
-    (17, 18, 19, 20, 21): (212, 206, 205, 181),
+    (17, 18, 19, 20, 21): (255, 225, 224, 222, 223, 208),
 }
 _MIRRORED = {
     0: 16, 1: 15, 2: 14, 3: 13, 4: 12, 5: 11, 6: 10, 7: 9,

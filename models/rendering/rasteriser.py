@@ -70,7 +70,7 @@ def visible_points(points: np.ndarray, raster: Raster, tolerance: float = 2.0) -
 def _rasterise(points, triangles, depth, triangle, barycentric):
     height, width = depth.shape
     for t in range(len(triangles)):
-        a, b, c = triangles[t]
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         xa, ya, za = points[a, 0], points[a, 1], points[a, 2]
         xb, yb, zb = points[b, 0], points[b, 1], points[b, 2]
         xc, yc, zc = points[c, 0], points[c, 1], points[c, 2]

@@ -63,7 +63,7 @@ def sample_skin(rng: np.random.Generator, lightness: float, hair_colour: np.ndar
         brow_colour=np.clip(hair_colour * rng.uniform(0.4, 0.8), 0.02, 0.45),
         brow_width=rng.uniform(1.5, 5.0),
         brow_density=rng.uniform(0.4, 1.0),
-        brow_lift=rng.uniform(-3.0, 2.0),
+        brow_lift=rng.uniform(-4.0, 1.0),
         unevenness=rng.uniform(0.4, 1.3),
         freckles=int(rng.poisson(120)) if rng.random() < 0.15 else 0,
         moles=int(rng.poisson(3)),
