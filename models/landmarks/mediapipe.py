@@ -41,7 +41,12 @@ REGION_MARGIN = 1.5
 # The detector's grid: one anchor every four pixels.
 STRIDE = 4
 # Width in pixels of the detector's input from which it finds faces reliably.
-SMALLEST_SEEN = 12
+SMALLEST_SEEN = 16
+# Sides of the squares around the image's middle that the detector looks at, in sizes of the image. A border around the
+# image helps with faces that fill or leave it; which one helps most depends on the face.
+WHOLE_VIEWS = (1.0, 1.5, 3.0)
+# The region is settled when its side changes less than this share from one look to the next.
+SETTLED, MOST_LOOKS = 0.03, 5
 # Boxes that overlap more than this are one face seen several times.
 SAME_FACE = 0.3
 
@@ -74,7 +79,7 @@ class MediaPipeBackend:
         self.presence_threshold = presence_threshold
         self.smallest_face = smallest_face
         self._detector = _Network(packaged_file(MEDIAPIPE, DETECTOR, DETECTOR_SHA256))
-        self._landmarker = _Network(_landmarker_file())
+        self._landmarker = _Network(landmarker_file())
         self._anchors = _anchors(self._detector.side)
 
     def detect(self, image: np.ndarray) -> list[Face]:
@@ -86,14 +91,8 @@ class MediaPipeBackend:
         image = as_rgb(image)
         views = _views(*image.shape[:2], self._detector.side, self.smallest_face)
         boxes = _merged(np.concatenate([self._propose(image, view) for view in views]))
-        faces = []
-        for box in boxes:
-            face = self._locate(image, _region_of_detection(box))
-            # The second look, at the region that the points give, is the one every later frame gets.
-            face = face and self._locate(image, _region_of_points(face.dense))
-            if face:
-                faces.append(face)
-        return without_duplicates(faces)
+        settled = (self._settle(image, _region_of_detection(box)) for box in boxes)
+        return without_duplicates([face for face in settled if face is not None])
 
     def follow(self, image: np.ndarray, faces: list[Face]) -> list[Face | None]:
         """The faces (as `detect` or `follow` gave them) in the next frame; None where one is lost."""
@@ -117,6 +116,17 @@ class MediaPipeBackend:
         corners = np.stack([centre - values[:, 2:4] / 2, centre + values[:, 2:4] / 2], 1)
         located = np.concatenate([corners, points], 1) * size + view[:2] - 0.5
         return np.concatenate([scores[chosen][:, None], located.reshape(-1, 16)], 1)
+
+    def _settle(self, image: np.ndarray, region: _Region) -> Face | None:
+        """The face at a detection, looked at again in the region that its points give, as every later frame is."""
+        for _ in range(MOST_LOOKS):
+            face = self._locate(image, region)
+            if face is None:
+                return None
+            region, before = _region_of_points(face.dense), region
+            if abs(region.side - before.side) < SETTLED * before.side:
+                break
+        return face
 
     def _locate(self, image: np.ndarray, region: _Region) -> Face | None:
         """The face in a region of an image, if there is one."""
@@ -153,7 +163,7 @@ class _Network:
         return [self._interpreter.get_tensor(index) for index in self._outputs]
 
 
-def _landmarker_file() -> Path:
+def landmarker_file() -> Path:
     """The landmark network, taken out of the task bundle (a zip) into the cache once."""
     path = cache_folder() / "weights" / f"{LANDMARKER_SHA256[:8]}-{LANDMARKER}"
     if not path.exists():
@@ -175,11 +185,11 @@ def _anchors(side: int) -> np.ndarray:
 
 
 def _views(height: int, width: int, detector_side: int, smallest_face: int) -> list[np.ndarray]:
-    """Squares x0, y0, x1, y1 (pixel edges) that the detector looks at: the whole image, the image with a border as
-    wide as itself, and, where the smallest face would vanish in the whole, overlapping tiles."""
+    """Squares x0, y0, x1, y1 (pixel edges) that the detector looks at: the whole image, with and without a border, and,
+    where the smallest face would vanish in the whole, overlapping tiles."""
     longer = max(height, width)
     middle = np.array([width, height]) / 2
-    views = [np.concatenate([middle - side / 2, middle + side / 2]) for side in (longer, 2 * longer)]
+    views = [np.concatenate([middle - longer * size / 2, middle + longer * size / 2]) for size in WHOLE_VIEWS]
     tile = smallest_face * detector_side / SMALLEST_SEEN
     if tile < longer:
         step = tile - 1.5 * smallest_face
