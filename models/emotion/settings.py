@@ -1,0 +1,1 @@
+from models.emotion.search import SearchSettings
