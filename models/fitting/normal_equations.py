@@ -90,6 +90,46 @@ class TemporalCholesky:
         return dpbtrs(self.factor, columns, lower=1)[0].reshape(right.shape)
 
 
+def marginal_covariances(blocks: np.ndarray, bands: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+    """Diagonal blocks (F, n, n) of the inverse of the matrix that `TemporalCholesky` factorises.
+
+    Taken two at a time, frames couple only to the pair before and after: the inverse's diagonal blocks follow from one
+    pass forth, which eliminates the past of each pair, and one back, which adds its future (Rauch, Tung, Striebel).
+    """
+    frames, size = blocks.shape[:2]
+    centre, beside, beyond = bands
+    pairs = -(-frames // 2)
+    diagonal = np.arange(size)
+    own = np.zeros((pairs, 2, size, 2, size))
+    for half in range(2):
+        count = len(blocks[half::2])
+        own[:count, half, :, half] = blocks[half::2]
+        own[:count, half, diagonal, half, diagonal] += centre[half::2]
+    if frames % 2:
+        # The last frame gets an independent companion.
+        own[-1, 1, diagonal, 1, diagonal] = 1
+    within = beside[0::2]
+    own[: len(within), 0, diagonal, 1, diagonal] = own[: len(within), 1, diagonal, 0, diagonal] = within
+    own = own.reshape(pairs, 2 * size, 2 * size)
+    link = np.zeros((max(pairs - 1, 0), 2, size, 2, size))
+    link[:, 0, diagonal, 0, diagonal] = beyond[0::2][: len(link)]
+    link[:, 1, diagonal, 0, diagonal] = beside[1::2][: len(link)]
+    last = beyond[1::2][: len(link)]
+    link[: len(last), 1, diagonal, 1, diagonal] = last
+    link = link.reshape(len(link), 2 * size, 2 * size)
+
+    past, gains = np.empty_like(own), np.empty_like(link)
+    past[0] = own[0]
+    for pair in range(pairs - 1):
+        gains[pair] = cho_solve(cho_factor(past[pair], lower=True, check_finite=False), link[pair], check_finite=False)
+        past[pair + 1] = own[pair + 1] - link[pair].T @ gains[pair]
+    covariance = np.linalg.inv(past)
+    for pair in range(pairs - 2, -1, -1):
+        covariance[pair] += gains[pair] @ covariance[pair + 1] @ gains[pair].T
+    both = covariance.reshape(pairs, 2, size, 2, size)
+    return np.stack([both[:, 0, :, 0], both[:, 1, :, 1]], 1).reshape(2 * pairs, size, size)[:frames]
+
+
 def expression_information(linear: Linearisation, space: ShapeSpace) -> np.ndarray:
     """`E^T (M - U^T U) E` of every frame, (F, n_e, n_e)."""
     frames, points = linear.weights.shape

@@ -114,7 +114,12 @@ class NeutralPrior:
 
 
 def expression_prior(
-    model: MorphableModel, time_step: float | None, *, acceleration_factor: float, regularisation: float = 1e-3
+    model: MorphableModel,
+    time_step: float | None,
+    *,
+    acceleration_factor: float = 1.0,
+    inflation: float = 1.0,
+    regularisation: float = 1e-3,
 ) -> ExpressionPrior:
     """The model's expression statistics at a video's time step.
 
@@ -123,10 +128,11 @@ def expression_prior(
     time_step : seconds between frames, or None for frames without order (photographs)
     acceleration_factor : multiplies the covariance of second differences; above 1 because natural expressions
         accelerate in bursts, which a Gaussian of the same covariance would smooth away
+    inflation : multiplies the covariance; above 1 where faces may move in other ways than the model's samples did
     regularisation : share of the mean variance added to the covariance, so that directions that no training sample
         uses stay solvable
     """
-    covariance = _regularised(model.expression_covariance, regularisation)
+    covariance = _regularised(model.expression_covariance, regularisation) * inflation
     if time_step is None:
         return ExpressionPrior(model.expression_mean, np.linalg.cholesky(covariance), np.zeros(model.expression_size))
     acceleration = _regularised(model.expression_acceleration_covariance, regularisation)

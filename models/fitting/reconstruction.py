@@ -28,6 +28,7 @@ class Reconstruction:
     energy : (iterations + 1,) energy before each step and after the last; it never rises. Empty where not computed
     landmark_noise : (68,) estimated standard deviation of each landmark's coordinates over the inter-ocular
         distance. Empty where not estimated
+    expression_std : (F, n_e) posterior standard deviation of each expression coefficient, mm. Empty where not computed
     """
 
     identity: np.ndarray
@@ -39,6 +40,7 @@ class Reconstruction:
     converged: bool
     energy: np.ndarray = field(default_factory=lambda: np.zeros(0))
     landmark_noise: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    expression_std: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.scale)
@@ -64,6 +66,7 @@ class Reconstruction:
             converged=np.bool_(self.converged),
             energy=self.energy,
             landmark_noise=self.landmark_noise.astype(np.float32),
+            expression_std=self.expression_std.astype(np.float32),
         )
 
     @classmethod
@@ -86,7 +89,17 @@ class Reconstruction:
             raise FittingError(f"{path}: not a readable reconstruction ({error}); fit the video again.") from error
 
 
-_ARRAYS = ("identity", "expression", "rotation", "scale", "translation", "residual", "energy", "landmark_noise")
+_ARRAYS = (
+    "identity",
+    "expression",
+    "rotation",
+    "scale",
+    "translation",
+    "residual",
+    "energy",
+    "landmark_noise",
+    "expression_std",
+)
 
 
 def residual_of(

@@ -18,38 +18,47 @@ class FitSettings:
         outliers more readily, infinity makes it a Gaussian
     landmark_bias : standard deviation of constant offsets between a detector's points and the mesh's, as a share of
         the inter-ocular distance; they are estimated with the identity and kept out of it
+    expression_inflation : multiplies the covariance of the model's expressions; 1 fits faces that move as the model's
+        samples do a little better, and all others much worse
     acceleration_factor : multiplies the model's covariance of second differences of the expression; larger is rougher
     rest_weight : of the prior that most of a face is at rest most of the time, for a frame at 30 frames a second;
         0 leaves it out
     rest_width : activation of a face unit below which it counts as at rest
     rest_opposite : how much larger a movement against a unit's direction counts
     identity_bound, expression_bound : largest absolute coefficient, in standard deviations. The Gaussian priors
-        already hold coefficients back, so the bounds only stop runaways; the papers' group, with weaker priors,
-        used 0.8 and 1.5
+        already hold coefficients back, so the bounds only stop runaways: a single face unit moves a rare coefficient
+        by up to 36 standard deviations. The papers' group, with weaker priors, used 0.8 and 1.5
     rigid_iterations : largest number of steps of the rigid initialisation
     iterations : largest number of Gauss-Newton steps after it
     tolerance : the fit has converged when a step moves the coefficients by less than this, root mean square, in
         standard deviations of their prior
     coarse_frames : frames, evenly spread over the video, on which the fit starts and its solver is preconditioned
+    uncertainty : whether to compute the posterior standard deviation of every expression coefficient
+    uncertainty_factor : by which the standard deviations are multiplied, so that intervals cover what they promise
     """
 
     noise: float = 0.01
     noise_frames: float = 20.0
     outlier_degrees: float = 5.0
     landmark_bias: float = 0.003
+    expression_inflation: float = 6.0
     acceleration_factor: float = 10.0
     rest_weight: float = 0.1
-    rest_width: float = 0.1
+    rest_width: float = 0.05
     rest_opposite: float = 4.0
     identity_bound: float = 4.0
-    expression_bound: float = 6.0
+    expression_bound: float = 40.0
     rigid_iterations: int = 6
     iterations: int = 12
     tolerance: float = 0.01
     coarse_frames: int = 64
+    uncertainty: bool = False
+    uncertainty_factor: float = 1.3
 
     def __post_init__(self):
-        positive = [field.name for field in fields(self) if field.name not in ("landmark_bias", "rest_weight")]
+        positive = [
+            field.name for field in fields(self) if field.name not in ("landmark_bias", "rest_weight", "uncertainty")
+        ]
         for name in positive:
             if not getattr(self, name) > 0:
                 raise FittingError(f"fit settings: {name} is {getattr(self, name)}; it must be above zero.")

@@ -117,7 +117,7 @@ def _bumps(frames, names, rng):
 
 
 def _process(model, frames, rng):
-    prior = expression_prior(model, 1 / 30, acceleration_factor=1.0)
+    prior = expression_prior(model, 1 / 30)
     p = prior.persistence
     first = 2 * p / (1 + p**2)
     noise = np.sqrt(1 - 2 * p * first + p**2 * (2 * p * first - p**2))

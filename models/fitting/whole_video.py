@@ -16,6 +16,8 @@ from models.fitting.normal_equations import (
     ShapeSpace,
     TemporalCholesky,
     expression_information,
+    marginal_covariances,
+    neutral_coupling,
     neutral_schur_complement,
     solve_step,
 )
@@ -179,15 +181,7 @@ class _Problem:
         energies: list[float] = []
         for iteration in range(iterations):
             error = (self.residuals(estimate) ** 2).sum(2)
-            weights = self.counts * robust_weights(error / estimate.variance, self.settings.outlier_degrees)
-            shapes = self.space.shapes(estimate.neutral, estimate.expression)
-            linear = linearise(
-                self.points, weights / estimate.variance, shapes, estimate.rotation, estimate.zoom, estimate.shift
-            )
-            blocks = expression_information(linear, self.space)
-            gradient_z, gradient_y, curvature_y = self._gradients(estimate, linear)
-            self._add_rest(estimate, blocks, gradient_z)
-            self._add_bounds(estimate, blocks, gradient_z, gradient_y, curvature_y)
+            linear, blocks, gradient_z, gradient_y, curvature_y = self._quadratic(estimate, error)
             factor = TemporalCholesky(blocks, self.bands)
             if conditioner is None:
                 conditioner = self._preconditioner(linear, blocks)
@@ -231,10 +225,40 @@ class _Problem:
             out[2:] += beyond * z[:-2]
         return out
 
-    def _gradients(self, estimate, linear):
+    def _quadratic(self, estimate, error):
+        """The energy's quadratic model around an estimate: landmark term, blocks in z, gradients, curvature in y."""
+        weights = self.counts * robust_weights(error / estimate.variance, self.settings.outlier_degrees)
+        shapes = self.space.shapes(estimate.neutral, estimate.expression)
+        linear = linearise(
+            self.points, weights / estimate.variance, shapes, estimate.rotation, estimate.zoom, estimate.shift
+        )
+        blocks = expression_information(linear, self.space)
         gradient_z = linear.gradient @ self.space.expression - self._precision_times(estimate.expression)
         gradient_y = self.space.neutral.T @ linear.gradient.sum(0) - estimate.neutral
-        return gradient_z, gradient_y, np.eye(len(gradient_y))
+        curvature_y = np.eye(len(gradient_y))
+        self._add_rest(estimate, blocks, gradient_z)
+        self._add_bounds(estimate, blocks, gradient_z, gradient_y, curvature_y)
+        return linear, blocks, gradient_z, gradient_y, curvature_y
+
+    def expression_std(self, estimate: _Estimate) -> np.ndarray:
+        """Posterior standard deviations (F, n_e) of the expression coefficients, mm, by Laplace's approximation.
+
+        Exact given the neutral face; what the neutral's own uncertainty adds changes slowly and is computed on the
+        frames of the preconditioner.
+        """
+        linear, blocks, *_ = self._quadratic(estimate, (self.residuals(estimate) ** 2).sum(2))
+        map_to_mm = self.prior.factor
+        own = marginal_covariances(blocks, self.bands)
+        variance = np.einsum("ij,fjk,ik->fi", map_to_mm, own, map_to_mm, optimize=True)
+        chosen, prior, repeat = self._representatives(len(blocks))
+        coupling = neutral_coupling(linear[chosen], self.space) * repeat
+        factor = TemporalCholesky(blocks[chosen] * repeat, prior.precision_bands(len(coupling)))
+        schur = neutral_schur_complement(linear[chosen], self.space, prior, blocks[chosen], repeat)
+        response = map_to_mm @ factor.solve(coupling)
+        shared = np.einsum("fir,rs,fis->fi", response, np.linalg.inv(schur), response, optimize=True)
+        frames = np.arange(len(blocks))
+        shared = np.stack([np.interp(frames, frames[chosen], column) for column in shared.T], 1)
+        return self.settings.uncertainty_factor * np.sqrt(variance + shared)
 
     def _coefficients(self, z):
         return self.prior.mean + z @ self.prior.factor.T
@@ -264,12 +288,15 @@ class _Problem:
             curvature_y += BOUND_STIFFNESS * active.T @ active
             gradient_y -= BOUND_STIFFNESS * beyond @ self.identity_rows
 
-    def _preconditioner(self, linear, blocks):
-        frames = len(blocks)
+    def _representatives(self, frames):
+        """Every so many frames: their slice, the prior between them, and how many frames each stands for."""
         stride = -(-frames // self.settings.coarse_frames)
-        chosen = slice(stride // 2, None, stride)
         prior = replace(self.prior, persistence=self.prior.persistence**stride)
-        return neutral_schur_complement(linear[chosen], self.space, prior, blocks[chosen], float(stride))
+        return slice(stride // 2, None, stride), prior, float(stride)
+
+    def _preconditioner(self, linear, blocks):
+        chosen, prior, repeat = self._representatives(len(blocks))
+        return neutral_schur_complement(linear[chosen], self.space, prior, blocks[chosen], repeat)
 
     def _free_share(self, schur, factor):
         """Share of the landmark coordinates that no parameter takes up: residuals understate the noise by it."""
@@ -287,7 +314,12 @@ def _fit(
     time_step: float | None,
     progress: Callable[[int, float], None] | None,
 ) -> Reconstruction:
-    prior = expression_prior(model, time_step, acceleration_factor=settings.acceleration_factor)
+    prior = expression_prior(
+        model,
+        time_step,
+        acceleration_factor=settings.acceleration_factor,
+        inflation=settings.expression_inflation,
+    )
     interocular = model.interocular_distance
     neutral = neutral_prior(model, settings.landmark_bias * interocular)
     expression_rows = model.landmark_expression_basis.reshape(-1, model.expression_size)
@@ -356,6 +388,7 @@ def _fit(
         converged=converged,
         energy=np.array(energies),
         landmark_noise=np.sqrt(estimate.variance) / interocular,
+        expression_std=problem.expression_std(estimate) if settings.uncertainty else np.zeros(0),
     )
 
 
