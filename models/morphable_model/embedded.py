@@ -76,6 +76,7 @@ def build_embedded_model(settings: EmbeddedModelSettings | None = None, seed: in
 
 
 def _build(settings: EmbeddedModelSettings, seed: int) -> MorphableModel:
+    _check(settings)
     folder = makehuman.data_folder()
     base = makehuman.read_base_mesh(folder)
     mesh = _cut_head(base, folder)
@@ -137,6 +138,15 @@ def _build(settings: EmbeddedModelSettings, seed: int) -> MorphableModel:
         }
         | {f"mask_{region.replace('-', '_')}": _region_mask(folder, region) for region in _REGIONS},
     )
+
+
+def _check(settings: EmbeddedModelSettings) -> None:
+    if settings.expression_subspace not in ("energy", "equalised"):
+        raise ValueError(f"expression_subspace is '{settings.expression_subspace}', expected 'energy' or 'equalised'")
+    if settings.expression_components > (units := len(expressions.EXPRESSION_UNITS)):
+        raise ValueError(f"{settings.expression_components} expression components, but there are {units} face units")
+    if settings.identity_components >= settings.heads:
+        raise ValueError(f"{settings.identity_components} identity components need more than {settings.heads} heads")
 
 
 def unit_kept(units: np.ndarray, basis: np.ndarray) -> np.ndarray:
@@ -230,17 +240,13 @@ def _expression_basis(units: np.ndarray, activations: np.ndarray, components: in
 
     The columns are in order of energy, whichever way their span was chosen.
     """
-    if components > len(units):
-        raise ValueError(f"{components} expression components asked for, but there are only {len(units)} face units")
     second_moment = activations.T @ activations / len(activations)
     frame, mixing = np.linalg.qr(units.T)
     if subspace == "energy":
         scatter = mixing @ second_moment @ mixing.T
-    elif subspace == "equalised":
+    else:
         alike = mixing / np.linalg.norm(units, axis=1)
         scatter = alike @ _side_correlation() @ alike.T
-    else:
-        raise ValueError(f"expression_subspace is '{subspace}', expected 'energy' or 'equalised'")
     chosen = _leading_eigenvectors(scatter, components)[1]
     energy = chosen.T @ mixing @ second_moment @ mixing.T @ chosen
     rotation = _leading_eigenvectors(energy, components)[1]
@@ -262,8 +268,6 @@ def _identity_basis(
     deviations: np.ndarray, expression_basis: np.ndarray | None, components: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Orthonormal basis (3N, components) and standard deviations of samples (M, 3N), free of the expression span."""
-    if components >= len(deviations):
-        raise ValueError(f"{components} identity components need more than {len(deviations)} heads")
     if expression_basis is not None:
         expression_basis = expression_basis.astype(np.float32)
         deviations = deviations - (deviations @ expression_basis) @ expression_basis.T

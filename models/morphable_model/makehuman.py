@@ -73,8 +73,8 @@ def read_base_mesh(folder: Path) -> BaseMesh:
 def read_target(path: Path, vertex_count: int) -> np.ndarray:
     """Offsets (V, 3) in mm of one shape target, stored as sparse text lines `vertex dx dy dz`, gzipped or not."""
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    lines = [line for line in data.decode().splitlines() if line.strip() and not line.startswith("#")]
-    rows = np.array([line.split() for line in lines], dtype=np.float64).reshape(-1, 4)
+    numbers = " ".join(line for line in data.decode().splitlines() if not line.startswith("#"))
+    rows = np.array(numbers.split(), dtype=np.float64).reshape(-1, 4)
     offsets = np.zeros((vertex_count, 3))
     offsets[rows[:, 0].astype(int)] = rows[:, 1:] * DECIMETRE
     return offsets

@@ -1,0 +1,13 @@
+"""A small embedded model, built once."""
+
+import pytest
+
+from models.morphable_model import MorphableModel
+from models.morphable_model.embedded import EmbeddedModelSettings, build_embedded_model
+
+SMALL = EmbeddedModelSettings(heads=200, sequences=20, sequence_frames=90)
+
+
+@pytest.fixture(scope="session")
+def embedded_model() -> MorphableModel:
+    return build_embedded_model(SMALL)
