@@ -205,3 +205,17 @@ def test_a_playlist_in_disguise_opens_nothing_else(make_video, tmp_path):
     path = tmp_path / "list.mp4"
     path.write_text(f"ffconcat version 1.0\nfile '{target}'\n")
     refused(path)
+
+
+def test_a_mirrored_clip_of_a_front_camera_comes_as_displayed(tmp_path, moving_square):
+    path = tmp_path / "mirrored.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.set_display_matrix([-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30])
+        for image in moving_square(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        container.mux(stream.encode())
+    image = images_of(path)[0]
+    assert is_red(image, 4, -5)
+    assert not is_red(image, 4, 4)

@@ -1,9 +1,10 @@
 """Writing videos."""
 
+import av
 import numpy as np
 import pytest
 
-from models.errors import VideoError
+from models.errors import DiskFullError, VideoError
 from models.video.decoding import probe, read_frames
 from models.video.encoding import write_video
 
@@ -49,3 +50,13 @@ def test_a_failure_among_the_images_keeps_the_file_that_was_there(tmp_path, movi
         write_video(tmp_path / "a.mp4", failing(), fps=25)
     assert (tmp_path / "a.mp4").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_full_disk_is_named_and_nothing_half_written_stays(tmp_path, monkeypatch):
+    real_open = av.open
+    # Every write to this device fails for lack of space.
+    monkeypatch.setattr(av, "open", lambda path, mode, **_: real_open("/dev/full", mode, format="matroska"))
+    noise = np.random.default_rng(0).integers(0, 255, (40, 256, 256, 3)).astype(np.uint8)
+    with pytest.raises(DiskFullError, match=r"a\.mp4: no space left"):
+        write_video(tmp_path / "a.mp4", noise, fps=25)
+    assert list(tmp_path.iterdir()) == []
