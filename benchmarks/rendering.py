@@ -11,7 +11,8 @@ from pathlib import Path
 
 from models.morphable_model import MorphableModel
 from models.morphable_model.embedded import build_embedded_model
-from models.rendering.synthetic_video import SyntheticVideoSettings, render_video, synthesise_video
+from models.rendering.settings import SyntheticVideoSettings
+from models.rendering.synthetic_video import render_video, synthesise_video
 
 _SECONDS_OF_VIDEO = 5
 

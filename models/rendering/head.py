@@ -48,7 +48,7 @@ def draw_head(
     surface = subject.surface
     vertices = subject.vertices + offsets
     points = camera_points(vertices, pose.scale, pose.rotation, pose.translation)
-    raster = rasterise(points, surface.triangles, image.shape[:2])
+    raster = rasterise(points, surface.triangles, image.shape[:2], cull_back_faces=True)
     normals = vertex_normals(vertices, surface.triangles) @ pose.rotation.T.astype(np.float32)
     looking = rotation_from_angles(gaze[0], -gaze[1], 0).astype(np.float32)
     # Turning the eyeball moves the iris over it; seen from the ball, the texture turns the other way.

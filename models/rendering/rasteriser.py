@@ -43,17 +43,21 @@ def camera_points(vertices: np.ndarray, scale: float, rotation: np.ndarray, tran
     return points
 
 
-def rasterise(points: np.ndarray, triangles: np.ndarray, size: tuple[int, int]) -> Raster:
+def rasterise(
+    points: np.ndarray, triangles: np.ndarray, size: tuple[int, int], cull_back_faces: bool = False
+) -> Raster:
     """Rasterise triangles (T, 3) over image points (N, 3) into an image of `size` (height, width).
 
-    A pixel belongs to a triangle when its centre, at integer coordinates, lies in it or on its border. Both sides of
-    a triangle are drawn. Of triangles at equal depth the first one wins.
+    A pixel belongs to a triangle when its centre, at integer coordinates, lies in it or on its border. Of triangles at
+    equal depth the first one wins. Both sides of a triangle are drawn, or with `cull_back_faces` only the outer one,
+    which spares work on surfaces that have no visible inside.
     """
     height, width = size
     depth = np.full((height, width), NOTHING, np.float32)
     triangle = np.full((height, width), -1, np.int32)
     barycentric = np.zeros((height, width, 3), np.float32)
-    _rasterise(np.ascontiguousarray(points, np.float32), np.ascontiguousarray(triangles), depth, triangle, barycentric)
+    points, triangles = np.ascontiguousarray(points, np.float32), np.ascontiguousarray(triangles)
+    _rasterise(points, triangles, cull_back_faces, depth, triangle, barycentric)
     return Raster(depth, triangle, barycentric)
 
 
@@ -67,7 +71,7 @@ def visible_points(points: np.ndarray, raster: Raster, tolerance: float = 2.0) -
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _rasterise(points, triangles, depth, triangle, barycentric):
+def _rasterise(points, triangles, cull_back_faces, depth, triangle, barycentric):
     height, width = depth.shape
     for t in range(len(triangles)):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -75,7 +79,8 @@ def _rasterise(points, triangles, depth, triangle, barycentric):
         xb, yb, zb = points[b, 0], points[b, 1], points[b, 2]
         xc, yc, zc = points[c, 0], points[c, 1], points[c, 2]
         area = (xb - xa) * (yc - ya) - (xc - xa) * (yb - ya)
-        if not abs(area) > 1e-9:
+        # Counter-clockwise from outside is clockwise in an image whose y points down: its area is negative.
+        if not abs(area) > 1e-9 or (cull_back_faces and area > 0):
             continue
         first_column = max(0, int(np.ceil(min(xa, xb, xc))))
         last_column = min(width - 1, int(np.floor(max(xa, xb, xc))))

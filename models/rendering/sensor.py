@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
 from models.rendering.noise import smooth_path
@@ -56,12 +57,22 @@ def expose(light: np.ndarray, sensor: Sensor, frame: int, rng: np.random.Generat
         light = cv2.GaussianBlur(light, (0, 0), sensor.blur)
     if sensor.grey:
         light = cv2.cvtColor(cv2.cvtColor(light, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    # The curve bends highlights instead of clipping them; a table makes it cheap.
-    level = np.clip(light * (sensor.gain[frame] * sensor.cast * 256).astype(np.float32), 0, 511).astype(np.uint16)
-    image = _curve(sensor.gamma)[level]
-    if sensor.noise > 0.1:
-        image += np.float32(sensor.noise) * rng.standard_normal(image.shape, dtype=np.float32)
-    return np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    noise = rng.standard_normal(light.shape, dtype=np.float32)
+    exposure = (sensor.gain[frame] * sensor.cast * 256).astype(np.float32)
+    return _digitised(light, exposure, _curve(sensor.gamma), noise, np.float32(sensor.noise))
+
+
+@numba.njit(cache=True, nogil=True)
+def _digitised(light, exposure, curve, noise, noise_level):
+    """Exposed light through a response curve, with noise, as (H, W, 3) uint8; one pass over the pixels."""
+    image = np.empty(light.shape, np.uint8)
+    for y in range(light.shape[0]):
+        for x in range(light.shape[1]):
+            for c in range(3):
+                level = min(max(int(light[y, x, c] * exposure[c]), 0), len(curve) - 1)
+                value = curve[level] + noise_level * noise[y, x, c] + np.float32(0.5)
+                image[y, x, c] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))
+    return image
 
 
 def _curve(gamma: float) -> np.ndarray:

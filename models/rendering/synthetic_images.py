@@ -16,39 +16,12 @@ from models.morphable_model.model import MorphableModel
 from models.rendering import surroundings
 from models.rendering.head import rotation_from_angles
 from models.rendering.sensor import sample_sensor
+from models.rendering.settings import SyntheticImageSettings, SyntheticVideoSettings
 from models.rendering.shading import sample_lighting
 from models.rendering.subject import sample_subject
-from models.rendering.synthetic_video import SyntheticVideo, SyntheticVideoSettings, require_renderable
+from models.rendering.synthetic_video import SyntheticVideo, require_renderable
 
 _POSED = tuple(emotion for emotion in EMOTION_PROTOTYPES if emotion != "neutral")
-
-
-@dataclass(frozen=True)
-class SyntheticImageSettings:
-    """How posed images are made.
-
-    Attributes
-    ----------
-    size : side of the square image, pixels
-    face_size : smallest and largest inter-ocular distance, share of the width
-    intensity : weakest and strongest posing of an emotion
-    blend_share, blend_intensity : how often, and at most how strongly, another emotion shows as well
-    habit : strength of the face that a subject makes at rest
-    yaw_spread : degrees about the asked-for view
-    largest_blur, largest_noise, oversampling, identity_spread : as in `SyntheticVideoSettings`
-    """
-
-    size: int = 256
-    face_size: tuple[float, float] = (0.28, 0.38)
-    intensity: tuple[float, float] = (0.35, 1.1)
-    blend_share: float = 0.35
-    blend_intensity: float = 0.5
-    habit: float = 0.6
-    yaw_spread: float = 5.0
-    largest_blur: float = 0.8
-    largest_noise: float = 4.0
-    oversampling: float = 1.5
-    identity_spread: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +102,7 @@ def render_emotion_image(
     settings = settings or SyntheticImageSettings()
     # The label takes part in the seed: light and pose differ among a subject's images, whatever they show.
     rng = np.random.default_rng([seed, subject, take, list(EMOTION_PROTOTYPES).index(emotion), 1])
-    activations = _posed_activations(emotion, subject, seed, settings, rng)
+    activations = posed_activations(emotion, subject, seed, settings, rng)
     angles = [yaw + rng.normal() * settings.yaw_spread, 4 * rng.normal(), 3 * rng.normal()]
     video = _still_video(model, subject, seed, settings, activations[None], np.array([angles]), rng)
     return _pictured(video, 0, emotion, subject)
@@ -165,9 +138,10 @@ def synthesise_scan(
     )
 
 
-def _posed_activations(
+def posed_activations(
     emotion: str, subject: int, seed: int, settings: SyntheticImageSettings, rng: np.random.Generator
 ) -> np.ndarray:
+    """Activations (K,) of one person's posing of an emotion: more or less intense, blended, and never the same."""
     activations = emotion_activations(emotion, rng.uniform(*settings.intensity), rng)
     if rng.random() < settings.blend_share:
         other = _POSED[rng.integers(len(_POSED))]

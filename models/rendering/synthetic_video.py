@@ -1,7 +1,7 @@
 """Synthetic FaceVid: videos of random people whose shape, expression and pose are known in every frame."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from models.errors import ModelMismatchError
 from models.fitting.camera import ScaledOrthographicCamera
-from models.morphable_model.expressions import EXPRESSION_UNITS, ExpressionSettings, sample_activations
+from models.morphable_model.expressions import EXPRESSION_UNITS, sample_activations
 from models.morphable_model.model import MorphableModel
 from models.rendering import surroundings
 from models.rendering.head import HeadPose, draw_head, rotation_from_angles
 from models.rendering.noise import smooth_path
 from models.rendering.rasteriser import camera_points, visible_points
 from models.rendering.sensor import Sensor, expose, sample_sensor
+from models.rendering.settings import SyntheticVideoSettings
 from models.rendering.shading import Lighting, sample_lighting
 from models.rendering.subject import Subject, sample_subject
 from models.storage import save_arrays
@@ -23,42 +24,6 @@ from models.video.encoding import write_video
 
 # The head turns about a point in the neck, below and behind the landmarks' centre.
 _NECK_PIVOT = np.array([0.0, -70.0, -75.0])  # mm
-
-
-@dataclass(frozen=True)
-class SyntheticVideoSettings:
-    """How synthetic videos are made. Shares are probabilities per video.
-
-    Attributes
-    ----------
-    frames, size, frames_per_second : length, side of the square image in pixels, rate
-    face_size : smallest and largest inter-ocular distance, share of the image's width
-    largest_yaw, largest_pitch, largest_roll : degrees
-    still_share : heads that hardly turn, as of somebody who talks to the camera
-    glasses_share, occluder_share : with glasses; with things that pass in front of the face
-    interruption_share : with a cut to an empty scene for a moment, in which the face is lost
-    largest_blur, largest_noise : pixels, and grey levels of 255
-    oversampling : heads are drawn this much larger and averaged, which smooths their outline
-    identity_spread : identities are this many of the model's deviations wide
-    expression : how much and how often the face moves
-    """
-
-    frames: int = 150
-    size: int = 256
-    frames_per_second: float = 30.0
-    face_size: tuple[float, float] = (0.24, 0.40)
-    largest_yaw: float = 45.0
-    largest_pitch: float = 20.0
-    largest_roll: float = 15.0
-    still_share: float = 0.2
-    glasses_share: float = 0.15
-    occluder_share: float = 0.25
-    interruption_share: float = 0.05
-    largest_blur: float = 1.2
-    largest_noise: float = 6.0
-    oversampling: float = 1.5
-    identity_spread: float = 1.0
-    expression: ExpressionSettings = field(default_factory=ExpressionSettings)
 
 
 @dataclass(frozen=True)
