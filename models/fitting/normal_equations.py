@@ -17,6 +17,9 @@ from models.errors import FittingError
 from models.fitting.linearisation import AXIS_PAIRS, Linearisation
 from models.fitting.priors import ExpressionPrior
 
+# Frames handled together, so that what is computed for them stays in the processor's cache.
+CHUNK = 128
+
 
 @dataclass(frozen=True)
 class ShapeSpace:
@@ -42,12 +45,12 @@ class ShapeSpace:
     def expression_products(self) -> np.ndarray:
         """(6 L, n_e (n_e + 1) / 2): for each landmark and axis pair, the packed lower triangle of `E_a^T E_b`."""
         basis = self.expression.reshape(-1, 3, self.expression.shape[1])
-        lower = np.tril_indices(basis.shape[2])
+        rows, columns = np.tril_indices(basis.shape[2])
         packed = []
         for a, b in AXIS_PAIRS:
             product = basis[:, a, :, None] * basis[:, b, None, :]
-            packed.append((product if a == b else product + product.transpose(0, 2, 1))[:, lower[0], lower[1]])
-        return np.stack(packed, 1).reshape(-1, len(lower[0]))
+            packed.append((product if a == b else product + product.transpose(0, 2, 1))[:, rows, columns])
+        return np.stack(packed, 1).reshape(-1, len(rows))
 
 
 class TemporalCholesky:
@@ -134,14 +137,20 @@ def expression_information(linear: Linearisation, space: ShapeSpace) -> np.ndarr
     """`E^T (M - U^T U) E` of every frame, (F, n_e, n_e)."""
     frames, points = linear.weights.shape
     size = space.expression.shape[1]
-    products = linear.weights[:, :, None] * linear.projection_products()[:, None]
-    packed = products.reshape(frames, 6 * points) @ space.expression_products
-    lower = np.tril_indices(size)
-    position = np.zeros((size, size), np.intp)
-    position[lower] = np.arange(len(lower[0]))
-    full = packed[:, np.maximum(position, position.T).reshape(-1)].reshape(frames, size, size)
-    rows = (linear.camera_rows.reshape(frames * 6, -1) @ space.expression).reshape(frames, 6, size)
-    return full - np.matmul(rows.transpose(0, 2, 1), rows)
+    projections = linear.projection_products()
+    unpacked = np.zeros((size, size), np.intp)
+    unpacked[np.tril_indices(size)] = np.arange(size * (size + 1) // 2)
+    unpacked = np.maximum(unpacked, unpacked.T).reshape(-1)
+    information = np.empty((frames, size, size))
+    for start in range(0, frames, CHUNK):
+        part = slice(start, start + CHUNK)
+        products = linear.weights[part, :, None] * projections[part, None]
+        count = len(products)
+        packed = products.reshape(count, 6 * points) @ space.expression_products
+        full = packed.take(unpacked, axis=1).reshape(count, size, size)
+        rows = (linear.camera_rows[part].reshape(count * 6, -1) @ space.expression).reshape(count, 6, size)
+        information[part] = full - np.matmul(rows.transpose(0, 2, 1), rows)
+    return information
 
 
 def neutral_information(linear: Linearisation, space: ShapeSpace) -> np.ndarray:

@@ -49,8 +49,8 @@ class FitSettings:
     identity_bound: float = 4.0
     expression_bound: float = 40.0
     rigid_iterations: int = 6
-    iterations: int = 12
-    tolerance: float = 0.01
+    iterations: int = 15
+    tolerance: float = 0.03
     coarse_frames: int = 64
     uncertainty: bool = False
     uncertainty_factor: float = 1.3

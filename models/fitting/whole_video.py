@@ -33,7 +33,7 @@ from models.morphable_model import MorphableModel
 BOUND_STIFFNESS = 1e3
 # Share of the gradient's norm at which the conjugate gradients of one Gauss-Newton step stop.
 SOLVER_TOLERANCE = 1e-2
-COARSE_ITERATIONS = 4
+COARSE_ITERATIONS = 8
 # Cosine of the angle between face and viewer below which no detector would have found a face.
 SEEN_FROM_BEHIND = -0.2
 DEFAULT_FRAME_RATE = 30.0
@@ -265,9 +265,8 @@ class _Problem:
 
     def _add_rest(self, estimate, blocks, gradient_z):
         expression = self._coefficients(estimate.expression)
-        curvature = self.rest.curvature(expression)
-        blocks += (curvature @ self.rest_products).reshape(blocks.shape)
-        gradient_z -= (curvature * (expression @ self.rest.rows.T)) @ self.rest_rows
+        blocks += (self.rest.curvature(expression) @ self.rest_products).reshape(blocks.shape)
+        gradient_z -= self.rest.slope(expression) @ self.rest_rows
 
     def _beyond_expression(self, z):
         return _beyond(self.expression_offset + z @ self.expression_rows.T, self.settings.expression_bound)
