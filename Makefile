@@ -1,0 +1,39 @@
+# Everything a user or a developer does with this project.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+export DEEPEXP3D_ROOT ?= $(CURDIR)
+
+.PHONY: help run test ui bench lint install clean
+
+help:  ## what there is to do
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed  ## the environment (.venv), from the pinned versions
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --progress-bar on -c constraints.txt -e '.[dev]'
+	touch $@
+
+run: install  ## environment and whole pipeline; VIDEOS=folder takes your clips along
+	$(BIN)/python -m orchestration.run $(if $(VIDEOS),--videos '$(VIDEOS)')
+
+test: install  ## lint, architecture and all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+ui: install  ## Dagster on port 3000 and MLflow on port 5000, on loopback
+	$(BIN)/python -m orchestration.ui
+
+bench: install  ## measured figures, into benchmarks/results
+	mkdir -p benchmarks/results
+	for name in rendering landmarks reconstruction training_input inference; do \
+	  $(BIN)/python -m benchmarks.$$name --json benchmarks/results/$$name.json || exit 1; done
+
+clean:  ## remove results, not sources (data/incoming and data/datasets stay)
+	rm -rf reports mlflow.db mlartifacts .dagster dvc.lock .dvc/cache .dvc/tmp
+	find data -mindepth 1 -maxdepth 1 ! -name incoming ! -name datasets -exec rm -rf {} +

@@ -1,0 +1,36 @@
+"""DeepExp3D, fine-tuned on scans with true expression (section III-C)."""
+
+import dagster as dg
+
+from assets.stage import StageResult, WorkspaceResource, main, materialise
+from assets.training import train_stage
+from assets.workspace import Workspace
+
+STAGE = "deepexp3d_finetuned"
+
+
+def finetune_deepexp3d(workspace: Workspace) -> StageResult:
+    """Fine-tune the regressor on 4DFAB, or on synthetic scans where there is none."""
+    return train_stage(
+        workspace,
+        STAGE,
+        workspace.data("four_dfab_samples"),
+        workspace.params.deepexp3d_finetuned,
+        synthetic=True,
+        init_from=workspace.data("deepexp3d"),
+    )
+
+
+@dg.asset(
+    name=STAGE,
+    group_name="expression",
+    deps=["deepexp3d", "four_dfab_samples", "morphable_model"],
+    kinds={"pytorch", "lightning", "mlflow"},
+)
+def deepexp3d_finetuned(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """The regressor after fine-tuning on scans, so that it does not learn the habits of the landmark fit."""
+    return materialise(context, workspace, finetune_deepexp3d)
+
+
+if __name__ == "__main__":
+    main(STAGE, finetune_deepexp3d)

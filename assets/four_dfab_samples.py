@@ -1,0 +1,116 @@
+"""Scans with true expression, for fine-tuning (section III-C)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from assets.facevid_shards import samples_figure
+from assets.morphable_model import model_path
+from assets.params import FourDfab
+from assets.pool import each
+from assets.stage import StageResult, WorkspaceResource, dataset_folder, main, materialise
+from assets.workspace import Workspace
+from models.emotion.labels import EMOTIONS
+from models.errors import DeepExp3DError
+
+STAGE = "four_dfab_samples"
+
+
+@dataclass(frozen=True)
+class ScanJob:
+    """All scans of one person."""
+
+    person: int
+    model: Path
+    settings: FourDfab
+
+    def __str__(self) -> str:
+        return f"person {self.person}"
+
+
+def write_scan_samples(workspace: Workspace) -> StageResult:
+    """Write train and val chunks of scans: six posed expressions a person, from rest to the peak and back.
+
+    Raises
+    ------
+    DeepExp3DError
+        4DFAB is at hand: reading its scans is not part of this release, and synthetic scans must not pass for them.
+    """
+    from models.expression.shards import read_samples, write_shards
+
+    if folder := dataset_folder(workspace, "4dfab"):
+        raise DeepExp3DError(f"{folder}: this release cannot read 4DFAB's scans; move it away to use synthetic scans.")
+    settings = workspace.params.four_dfab_samples
+    people = {
+        "train": range(settings.people),
+        "val": range(settings.people, settings.people + settings.validation_people),
+    }
+    quality = workspace.params.facevid_shards
+    counts = {
+        split: write_shards(
+            _samples(workspace, numbers, split),
+            workspace.data(STAGE, split),
+            chunk_mb=quality.chunk_mb,
+            jpeg_quality=quality.jpeg_quality,
+        )
+        for split, numbers in people.items()
+    }
+    picture = workspace.data(STAGE, "samples.jpg")
+    step = max(1, counts["train"] // 24)
+    shown = [sample for place, sample in enumerate(read_samples(workspace.data(STAGE, "train"))) if place % step == 0]
+    samples_figure(shown[:24], picture)
+    return StageResult(
+        {"data": "synthetic"} | {f"{split} images": n for split, n in counts.items()} | {"samples": picture}
+    )
+
+
+def scan_samples(job: ScanJob) -> list:
+    """Aligned frames of one person's scans, with the true expression."""
+    from models.expression.alignment import align, template
+    from models.expression.shards import Sample
+    from models.morphable_model import MorphableModel
+    from models.rendering.synthetic_images import synthesise_scan
+
+    settings = job.settings
+    model = MorphableModel.load(job.model)
+    target = template(model)
+    samples = []
+    for emotion in EMOTIONS:
+        if emotion == "neutral":
+            continue
+        scan = synthesise_scan(
+            model, emotion, job.person, settings.frames, settings.largest_yaw, settings.seed, settings.image
+        )
+        for frame, picture in enumerate(scan.frames()):
+            image, _ = align(picture.image, picture.landmarks, target)
+            name = f"scan-person{job.person:03d}-{emotion}"
+            samples.append(Sample(image, picture.expression / model.expression_std, name, frame))
+    return samples
+
+
+def _samples(workspace: Workspace, people: range, split: str) -> Iterator:
+    settings = workspace.params.four_dfab_samples
+    jobs = [ScanJob(person, model_path(workspace), settings) for person in people]
+    # Chunks must not depend on which process was quicker.
+    waiting = {}
+    following = iter(jobs)
+    current = next(following)
+    for job, outcome in each(scan_samples, jobs, workspace.workers, f"{split} scans"):
+        if isinstance(outcome, DeepExp3DError):
+            raise outcome
+        waiting[job.person] = outcome
+        while current is not None and current.person in waiting:
+            yield from waiting.pop(current.person)
+            current = next(following, None)
+
+
+@dg.asset(name=STAGE, group_name="expression", deps=["morphable_model"], kinds={"litdata", "dvc"})
+def four_dfab_samples(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """Renders of scans whose expression is true rather than fitted: synthetic ones, in place of 4DFAB."""
+    return materialise(context, workspace, write_scan_samples)
+
+
+if __name__ == "__main__":
+    main(STAGE, write_scan_samples)

@@ -1,0 +1,135 @@
+"""68 landmarks of every face in every frame (section III-B)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from assets.batches import chained, is_current, pending_batches, process_batch, stamp
+from assets.params import Landmarks
+from assets.raw_videos import all_batches, video_batches, videos_of
+from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
+from assets.workspace import Workspace
+
+STAGE = "landmarks"
+
+
+@dataclass(frozen=True)
+class LandmarkJob:
+    """One video to find faces in."""
+
+    video_id: str
+    fingerprint: str
+    video: Path
+    output: Path
+    settings: Landmarks
+    max_frames: int
+
+    def __str__(self) -> str:
+        return self.video.name
+
+
+def detect_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
+    """Find the faces of every usable video in the given batches (all by default); finished videos are kept."""
+    chosen = batches or all_batches(workspace)
+    rows = 0
+    frames = 0
+    refused = []
+    for batch in chosen:
+        index = process_batch(workspace, STAGE, batch, _jobs(workspace, batch), landmark_one)
+        rows += int(index.get("faces", 0).sum()) if len(index) else 0
+        frames += int(index.frames.sum())
+        refused.append(index[index.status != "ok"])
+    refused = _concatenated(refused)
+    return StageResult(
+        {
+            "backend": workspace.params.landmarks.backend,
+            "frames": frames,
+            "faces": rows,
+            "videos without a face": len(refused),
+            "refusals": refused[["video_id", "reason"]],
+        },
+        pending=pending_batches(workspace, STAGE, all_batches(workspace), lambda name: _expected(workspace, name)),
+    )
+
+
+def landmark_one(job: LandmarkJob) -> list[dict]:
+    """Index row of one video, whose detections are in its npz when this returns.
+
+    Raises
+    ------
+    NoFaceError
+        No face in any frame.
+    """
+    from models.errors import NoFaceError
+    from models.landmarks.backend import load_backend
+    from models.landmarks.video import Detections, landmark_video
+
+    if is_current(job.output, job.fingerprint):
+        found = Detections.load(job.output)
+    else:
+        options = {"folder": job.settings.recorded_folder} if job.settings.backend == "recorded" else {}
+        backend = load_backend(job.settings.backend, **options)
+        found = landmark_video(
+            job.video,
+            backend,
+            max_frames=job.max_frames,
+            redetect_every=job.settings.redetect_every,
+            max_side=job.settings.max_side,
+        )
+        if not len(found):
+            raise NoFaceError(
+                f"{job.video.name}: no face in any of {found.frame_count} frames; nothing to learn from it."
+            )
+        found.save(job.output)
+        stamp(job.output, job.fingerprint)
+    return [{"track_id": job.video_id, "status": "ok", "frames": found.frame_count, "faces": len(found)}]
+
+
+def _jobs(workspace: Workspace, batch: str) -> list[LandmarkJob]:
+    params = workspace.params
+    fingerprints = _expected(workspace, batch)
+    return [
+        LandmarkJob(
+            video_id=row.video_id,
+            fingerprint=fingerprints[row.video_id],
+            video=workspace.path(row.path),
+            output=workspace.data(STAGE, batch, f"{row.video_id}.npz"),
+            settings=params.landmarks,
+            max_frames=params.tracking.frames_wanted,
+        )
+        for row in videos_of(workspace, batch).itertuples()
+    ]
+
+
+def _expected(workspace: Workspace, batch: str) -> dict[str, str]:
+    base = workspace.fingerprint(STAGE)
+    return {row.video_id: chained(base, row.sha256) for row in videos_of(workspace, batch).itertuples()}
+
+
+def _concatenated(frames):
+    import pandas as pd
+
+    return pd.concat(frames, ignore_index=True)
+
+
+@dg.asset(
+    name=STAGE,
+    group_name="facevid",
+    partitions_def=video_batches,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=["raw_videos", "landmark_weights"],
+    kinds={"tflite", "dvc"},
+)
+def landmarks(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """68 points in MULTI-PIE order, box and score of every face in every frame.
+
+    Several faces in a frame are several rows with one frame index; which of them belong together is decided by
+    `tracked_landmarks`. A video without a face is recorded as refused.
+    """
+    return materialise(context, workspace, detect_landmarks, partitions_of(context))
+
+
+if __name__ == "__main__":
+    main(STAGE, detect_landmarks)

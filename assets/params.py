@@ -1,0 +1,257 @@
+"""`params.yaml`, validated: the only place where a number is set."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+from pydantic import Field
+
+from models.emotion.settings import SearchSettings
+from models.errors import ParamsError
+from models.expression.settings import Augmentation, Hardware, Optimisation, TrainingSettings
+from models.fitting.settings import FitSettings
+from models.morphable_model.embedded import EmbeddedModelSettings
+from models.rendering.settings import SyntheticImageSettings, SyntheticVideoSettings
+
+Share = Field(ge=0, le=1)
+Count = Field(ge=1)
+
+
+class Section(pydantic.BaseModel):
+    """A section of `params.yaml`. A key it does not know is an error."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Machine(Section):
+    """What depends on the machine, and no result does."""
+
+    workers: int = Field(0, ge=0, description="processes for work by video; 0 is one a core")
+    dagster_port: int = 3000
+    mlflow_port: int = 5000
+
+
+class SyntheticFaceVid(Section):
+    """The embedded synthetic FaceVid."""
+
+    people: int = Count
+    clips_per_person: int = Count
+    seed: int
+    video: SyntheticVideoSettings
+
+
+class SampleClips(Section):
+    """Real sample clips."""
+
+    fetch: bool
+
+
+class RawVideos(Section):
+    """Batches of videos."""
+
+    videos_per_partition: int = Count
+
+
+class Landmarks(Section):
+    """Face detection and landmarks."""
+
+    backend: Literal["mediapipe", "face-alignment", "recorded"]
+    redetect_every: int = Count
+    max_side: int = Field(ge=64)
+    recorded_folder: str | None = None
+
+
+class Tracking(Section):
+    """Section III-B, false detections removal: F, K and the margin."""
+
+    frames_wanted: int = Count
+    lost_after: int = Count
+    margin: float = Field(gt=0)
+
+
+class Smoothing(Section):
+    """Section III-B, temporal smoothing."""
+
+    cutoff_hz: float = Field(gt=0)
+
+
+class Pruning(Section):
+    """Section III-B, error pruning."""
+
+    identity_deviations: float = Field(gt=0)
+    identity_least: float = Field(gt=0)
+
+
+class Splits(Section):
+    """Section III-C: shares of people."""
+
+    train: float = Share
+    val: float = Share
+    test: float = Share
+    seed: int
+
+    @pydantic.model_validator(mode="after")
+    def _sum_to_one(self):
+        if abs(self.train + self.val + self.test - 1) > 1e-6:
+            raise ValueError(f"train, val and test must sum to 1, not {self.train + self.val + self.test:g}")
+        return self
+
+    @property
+    def fractions(self) -> dict[str, float]:
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+
+class Shards(Section):
+    """Training images."""
+
+    frame_stride: int = Count
+    jpeg_quality: int = Field(ge=1, le=100)
+    chunk_mb: float = Field(gt=0)
+
+
+class Training(Section):
+    """A training of DeepExp3D."""
+
+    backbone: str
+    input_size: int = Count
+    batch_size: int = Count
+    max_epochs: int | None
+    max_steps: int | None
+    max_minutes: float | None
+    gradient_clip: float
+    ema_decay: float = Share
+    checkpoint_every_steps: int = Count
+    seed: int
+    optimisation: Optimisation
+    augmentation: Augmentation
+    hardware: Hardware
+
+    def settings(self) -> TrainingSettings:
+        """As `models.expression.training.train` takes them."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return TrainingSettings(**{name: value for name, value in values.items() if name not in ("seed", "hardware")})
+
+
+class FourDfab(Section):
+    """Synthetic scans, where 4DFAB is absent."""
+
+    people: int = Count
+    validation_people: int = Count
+    frames: int = Field(ge=3)
+    largest_yaw: float = Field(ge=0, le=90)
+    seed: int
+    image: SyntheticImageSettings
+
+
+class ExpressionEvaluation(Section):
+    """Errors on the test people."""
+
+    batch_size: int = Count
+    pictured_images: int = Count
+
+
+class Export(Section):
+    """The network for users."""
+
+    opset: int
+    registered_name: str
+
+
+class BenchmarkImages(Section):
+    """The synthetic emotion benchmark."""
+
+    people: int = Field(ge=2)
+    takes: int = Count
+    seed: int
+    image: SyntheticImageSettings
+
+
+class EmotionClassifier(Section):
+    """Section III-D."""
+
+    folds: int = Field(ge=2)
+    repeats: int = Count
+    calibration_folds: int = Field(ge=0)
+    seed: int
+    search: SearchSettings
+
+
+class ResultsReport(Section):
+    """The report."""
+
+    overlay_videos: int = Field(ge=0)
+
+
+class Automation(Section):
+    """What starts by itself."""
+
+    retraining_cron: str
+
+
+class Params(Section):
+    """Everything in `params.yaml`. Sections are named like the stages they belong to."""
+
+    machine: Machine
+    morphable_model: EmbeddedModelSettings
+    synthetic_facevid: SyntheticFaceVid
+    sample_clips: SampleClips
+    raw_videos: RawVideos
+    landmarks: Landmarks
+    tracking: Tracking
+    smoothing: Smoothing
+    reconstruction: FitSettings
+    pruning: Pruning
+    facevid_splits: Splits
+    facevid_shards: Shards
+    deepexp3d: Training
+    four_dfab_samples: FourDfab
+    deepexp3d_finetuned: Training
+    expression_evaluation: ExpressionEvaluation
+    deepexp3d_export: Export
+    benchmark_images: BenchmarkImages
+    emotion_classifier: EmotionClassifier
+    results_report: ResultsReport
+    automation: Automation
+
+
+def load_params(path: Path | str, overrides: dict[str, Any] | None = None) -> Params:
+    """Read and validate parameters; `overrides` maps dotted names to values that replace those of the file.
+
+    Raises
+    ------
+    ParamsError
+        The file is missing or not YAML, a key is unknown or missing, or a value is of the wrong type or out of range.
+    """
+    try:
+        tree = yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the project's folder.") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not readable as YAML ({error}).") from None
+    for name, value in (overrides or {}).items():
+        _replace(tree, name, value, path)
+    try:
+        return Params.model_validate(tree)
+    except pydantic.ValidationError as error:
+        raise ParamsError("; ".join(_in_words(path, problem) for problem in error.errors())) from None
+
+
+def _replace(tree: dict, name: str, value: Any, path: Path | str) -> None:
+    *parents, last = name.split(".")
+    for parent in parents:
+        if not isinstance(tree.get(parent), dict):
+            raise ParamsError(f"override {name}: {path} has no section '{parent}'.")
+        tree = tree[parent]
+    tree[last] = value
+
+
+def _in_words(path: Path | str, problem: dict) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    match problem["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return f"{path}: unknown key '{name}'; correct its spelling or remove it"
+        case "missing":
+            return f"{path}: key '{name}' is missing"
+        case _:
+            return f"{path}: {name}: {problem['msg']}, got {problem['input']!r}"

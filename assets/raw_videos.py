@@ -1,0 +1,199 @@
+"""Which videos there are, in which batch, and what each file is like."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+
+from assets.pool import each
+from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
+from assets.workspace import Workspace
+from models.errors import DeepExp3DError, VideoError
+from models.storage import written_whole
+
+STAGE = "raw_videos"
+SOURCES = {"synthetic": ("synthetic_facevid", "videos"), "sample": ("sample_clips",), "user": ("incoming",)}
+
+video_batches = dg.DynamicPartitionsDefinition(name="video_batches")
+
+
+def take_in(workspace: Workspace, folder: Path | str) -> int:
+    """Put a user's videos into `data/incoming` (hard links where the disk allows, else links); returns how many.
+
+    Raises
+    ------
+    VideoError
+        The folder does not exist, or holds no file with a video's extension.
+    """
+    from models.video.manifest import find_videos
+
+    folder = Path(folder).expanduser().resolve()
+    if not folder.is_dir():
+        raise VideoError(f"{folder}: no such folder; give VIDEOS a folder of mp4, mov, avi, mkv or webm files.")
+    videos = find_videos([folder])
+    if not videos:
+        raise VideoError(f"{folder}: no mp4, mov, avi, mkv or webm file in it; nothing to take in.")
+    inbox = workspace.data("incoming", folder.name)
+    for source in [*videos, *folder.rglob("subjects.csv")]:
+        target = inbox / source.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:
+            target.symlink_to(source)
+    for old in [path for path in inbox.rglob("*") if not path.is_dir()]:
+        if not (folder / old.relative_to(inbox)).exists():
+            old.unlink()
+    return len(videos)
+
+
+def assign_batches(workspace: Workspace) -> dict[str, list[str]]:
+    """Batch -> paths of its videos, relative to the project folder; new videos fill the last batch, then new ones.
+
+    A video keeps its batch for as long as its file is there.
+    """
+    from models.video.manifest import find_videos
+
+    present = [
+        str(path.relative_to(workspace.root))
+        for parts in SOURCES.values()
+        for path in find_videos([workspace.data(*parts)] if workspace.data(*parts).exists() else [])
+    ]
+    ledger = workspace.data(STAGE, "batches.json")
+    known = json.loads(ledger.read_text()) if ledger.exists() else {}
+    size = workspace.params.raw_videos.videos_per_partition
+    batches = {name: [path for path in paths if path in set(present)] for name, paths in known.items()}
+    batches = {name: paths for name, paths in batches.items() if paths}
+    assigned = {path for paths in batches.values() for path in paths}
+    for path in present:
+        if path in assigned:
+            continue
+        last = max(batches, default=None)
+        if last is None or len(batches[last]) >= size:
+            last = f"batch-{int(last.split('-')[1]) + 1 if last else 0:05d}"
+            batches[last] = []
+        batches[last].append(path)
+    if batches != known:
+        with written_whole(ledger) as temporary:
+            temporary.write_text(json.dumps(batches, indent=1) + "\n")
+    return batches
+
+
+def describe_raw_videos(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
+    """Open every video of the given batches (all by default) and write the manifest."""
+    assigned = assign_batches(workspace)
+    chosen = list(assigned) if batches is None else [name for name in batches if name in assigned]
+    _forget(workspace, assigned)
+    subjects = _subjects(workspace)
+    for name in chosen:
+        jobs = [(workspace.root, path, *subjects.get(path, (None, None))) for path in assigned[name]]
+        rows = []
+        for job, outcome in each(describe_one, jobs, workspace.workers, f"{name}: reading files"):
+            if isinstance(outcome, DeepExp3DError):
+                raise outcome
+            rows.append(outcome | {"path": job[1], "partition": name})
+        rows.sort(key=lambda row: row["path"])
+        with written_whole(_batch_rows(workspace, name)) as path:
+            path.write_text(json.dumps(rows, indent=1) + "\n")
+    manifest = _merge(workspace, assigned)
+    pending = [name for name in assigned if not _batch_rows(workspace, name).exists()]
+    refused = manifest[manifest.status != "ok"]
+    return StageResult(
+        {
+            "videos": len(manifest),
+            "refused": len(refused),
+            "frames": int(manifest.frames.sum()),
+            "hours": float(manifest.duration.sum() / 3600),
+            "by source": manifest.groupby("source").size().rename("videos").reset_index(),
+            "refusals": refused[["path", "reason"]],
+        },
+        pending=tuple(pending),
+    )
+
+
+def describe_one(job: tuple[Path, str, str | None, str | None]) -> dict:
+    """One row of the manifest."""
+    from models.video.manifest import describe_video
+
+    root, path, subject, licence = job
+    source = next(name for name, parts in SOURCES.items() if Path(path).parts[1] == parts[0])
+    return describe_video(root / path, source=source, subject=subject, licence=licence or "unknown")
+
+
+def read_manifest(workspace: Workspace) -> pd.DataFrame:
+    """The manifest of all videos."""
+    return pd.read_parquet(workspace.data(STAGE, "manifest.parquet"))
+
+
+def videos_of(workspace: Workspace, batch: str) -> pd.DataFrame:
+    """The usable videos of a batch."""
+    manifest = read_manifest(workspace)
+    return manifest[(manifest.partition == batch) & (manifest.status == "ok")]
+
+
+def all_batches(workspace: Workspace) -> list[str]:
+    """Every batch of the manifest, sorted."""
+    return sorted(read_manifest(workspace).partition.unique())
+
+
+def _batch_rows(workspace: Workspace, batch: str) -> Path:
+    return workspace.data(STAGE, "batches", f"{batch}.json")
+
+
+def _merge(workspace: Workspace, assigned: dict[str, list[str]]) -> pd.DataFrame:
+    from models.video.manifest import manifest_of
+
+    files = [_batch_rows(workspace, name) for name in sorted(assigned)]
+    rows = [row for file in files if file.exists() for row in json.loads(file.read_text())]
+    if not rows:
+        raise VideoError(f"{workspace.data('incoming')}: no video anywhere; add some with VIDEOS=folder make run.")
+    manifest = manifest_of(rows)
+    with written_whole(workspace.data(STAGE, "manifest.parquet")) as path:
+        manifest.to_parquet(path)
+    return manifest
+
+
+def _forget(workspace: Workspace, assigned: dict[str, list[str]]) -> None:
+    """Remove what is left of batches that no longer exist, here and in the stages that follow batch by batch."""
+    for file in workspace.data(STAGE, "batches").glob("*.json"):
+        if file.stem not in assigned:
+            file.unlink()
+            for stage in ("landmarks", "tracked_landmarks", "reconstructions"):
+                shutil.rmtree(workspace.data(stage, file.stem), ignore_errors=True)
+
+
+def _subjects(workspace: Workspace) -> dict[str, tuple[str | None, str | None]]:
+    """Path -> (subject, licence), from any `subjects.csv` (file, subject, licence) beside the videos."""
+    known = {}
+    for parts in SOURCES.values():
+        for listing in workspace.data(*parts).rglob("subjects.csv"):
+            for row in pd.read_csv(listing, dtype=str).to_dict("records"):
+                path = str((listing.parent / row["file"]).relative_to(workspace.root))
+                values = [row.get(name) for name in ("subject", "licence")]
+                known[path] = tuple(value if isinstance(value, str) else None for value in values)
+    return known
+
+
+@dg.asset(
+    name=STAGE,
+    group_name="facevid",
+    partitions_def=video_batches,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=["synthetic_facevid", "sample_clips"],
+    kinds={"video", "dvc"},
+)
+def raw_videos(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """Manifest of all footage: hash, codec, true timing, subject, licence, and whether each file can be used.
+
+    Batches come from the sensor or from `make run`. A file that cannot be used keeps its row, with the reason.
+    """
+    return materialise(context, workspace, describe_raw_videos, partitions_of(context))
+
+
+if __name__ == "__main__":
+    main(STAGE, describe_raw_videos)

@@ -1,0 +1,280 @@
+"""One page with everything that was measured, and the same figures for machines."""
+
+import datetime
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from assets.benchmark_images import BENCHMARKS
+from assets.morphable_model import load_model
+from assets.raw_videos import read_manifest
+from assets.stage import StageResult, WorkspaceResource, embedded_picture, main, materialise, skip_reason
+from assets.synthetic_facevid import truth_path
+from assets.workspace import Workspace
+from models.storage import load_arrays, written_whole
+
+STAGE = "results_report"
+
+# Published accuracies of the paper's own method, Tables III and IV.
+PUBLISHED_ACCURACY = {
+    "radfd_frontal": 97.65,
+    "kdef_frontal": 92.24,
+    "rafdb": 82.06,
+    "cfee": 96.43,
+    "ckplus": 96.45,
+}
+PUBLISHED_STRESS = 87.98
+
+
+def write_report(workspace: Workspace) -> StageResult:
+    """Write `reports/index.html`, which needs no other file, and `reports/summary.json`."""
+    folder = workspace.path("reports")
+    sections = {
+        "videos": _videos(workspace),
+        "fit": _fit_against_truth(workspace),
+        "expression": _expression(workspace),
+        "emotion": _emotion(workspace),
+        "skipped": _skipped(workspace),
+        "timings": _timings(workspace),
+    }
+    summary = summary_of(sections)
+    overlays = _overlays(workspace, folder)
+    with written_whole(folder / "summary.json") as path:
+        path.write_text(json.dumps(summary, indent=1) + "\n")
+    with written_whole(folder / "index.html") as path:
+        path.write_text(_page(workspace, sections, summary, overlays))
+    return StageResult(
+        {
+            "page": folder / "index.html",
+            "wall seconds of the last runs": summary["wall_seconds_total"],
+            **{name: value for name, value in summary["metrics"].items() if value is not None},
+            **({"fits on real frames": overlays[0]["path"]} if overlays else {}),
+        }
+    )
+
+
+def summary_of(sections: dict[str, Any]) -> dict[str, Any]:
+    """The machine-readable side: wall seconds, counts, every metric."""
+    timings = sections["timings"]
+    emotion = {
+        f"emotion.{row['benchmark']}.accuracy": row["accuracy"]
+        for row in sections["emotion"]
+        if row["accuracy"] is not None
+    }
+    fit = {f"fit.{name}": value for name, value in sections["fit"].items()}
+    expression = {
+        f"expression.{row['method']}.{row['against']}.mse".replace(" ", "_"): row["mse"]
+        for row in sections["expression"]["errors"]
+    }
+    return {
+        "wall_seconds": timings,
+        "wall_seconds_total": round(sum(timings.values()), 3),
+        "counts": sections["videos"]["counts"],
+        "metrics": {**fit, **expression, **emotion},
+        "skipped": {row["asset"]: row["reason"] for row in sections["skipped"]},
+    }
+
+
+def _videos(workspace: Workspace) -> dict[str, Any]:
+    videos = pd.read_parquet(workspace.data("pruned_videos", "videos.parquet"))
+    manifest = read_manifest(workspace)
+    splits = pd.read_parquet(workspace.data("facevid_splits", "splits.parquet"))
+    counts = {
+        "videos": len(manifest),
+        **{f"videos_{source}": int(count) for source, count in manifest.source.value_counts().items()},
+        "tracks": len(videos),
+        "tracks_kept": int(videos.kept.sum()),
+        "frames_kept": int(videos.frames[videos.kept].sum()),
+        **{f"{split}_tracks": int(count) for split, count in splits.split.value_counts().items()},
+    }
+    return {
+        "counts": counts,
+        "funnel": pd.read_csv(workspace.data("pruned_videos", "funnel.csv")),
+        "funnel_picture": workspace.data("pruned_videos", "funnel.png"),
+        "removed": videos[~videos.kept][["video_id", "stage", "reason"]],
+        "sources": manifest.groupby(["source", "licence"])
+        .agg(videos=("video_id", "size"), frames=("frames", "sum"))
+        .reset_index(),
+    }
+
+
+def _fit_against_truth(workspace: Workspace) -> dict[str, float]:
+    """Errors of the whole-video fits of synthetic videos, whose truth is known, over all frames."""
+    from models.fitting.pose import rotation_angle_degrees
+    from models.fitting.reconstruction import Reconstruction
+
+    model = load_model(workspace)
+    manifest = read_manifest(workspace).set_index("video_id")
+    videos = pd.read_parquet(workspace.data("pruned_videos", "videos.parquet"))
+    squared, energy, centred, centred_energy, angles, count = 0.0, 0.0, 0.0, 0.0, [], 0
+    for row in videos[videos.kept].itertuples():
+        about = manifest.loc[row.source_video]
+        if about.source != "synthetic" or row.video_id != row.source_video:
+            continue
+        truth = load_arrays(truth_path(workspace, Path(about.path).stem))
+        fit = Reconstruction.load(workspace.data("reconstructions", row.partition, f"{row.video_id}.npz"))
+        frames = load_arrays(workspace.data("tracked_landmarks", row.partition, f"{row.video_id}.npz"))["frame_index"]
+        true = truth["expression"][frames]
+        error = fit.expression - true
+        squared += float((error**2).sum())
+        energy += float((true**2).sum())
+        centred += float(((error - error.mean(0)) ** 2).sum())
+        centred_energy += float(((true - true.mean(0)) ** 2).sum())
+        angles.append(rotation_angle_degrees(fit.rotation, truth["rotation"][frames]))
+        count += len(frames)
+    if not count:
+        return {}
+    return {
+        "videos_frames": count,
+        "unexplained_expression_energy": squared / energy,
+        "unexplained_expression_variance": centred / centred_energy,
+        "vertex_rms_over_interocular": float(np.sqrt(squared / count / len(model.mean)) / model.interocular_distance),
+        "rotation_error_deg_median": float(np.median(np.concatenate(angles))),
+    }
+
+
+def _expression(workspace: Workspace) -> dict[str, Any]:
+    metrics = json.loads(workspace.data("expression_evaluation", "metrics.json").read_text())
+    return {
+        "errors": metrics["errors"],
+        "paper_mse": metrics["paper_mse"],
+        "picture": workspace.data("expression_evaluation", "expressions.jpg"),
+        "curves": {name: workspace.data(name, "curves.png") for name in ("deepexp3d", "deepexp3d_finetuned")},
+    }
+
+
+def _emotion(workspace: Workspace) -> list[dict[str, Any]]:
+    rows = []
+    for benchmark in BENCHMARKS:
+        reason = skip_reason(workspace, "emotion_classifier", benchmark)
+        row = {
+            "benchmark": benchmark,
+            "published": PUBLISHED_ACCURACY.get(benchmark),
+            "accuracy": None,
+            "deviation": None,
+            "images": None,
+            "note": f"not run: {reason.removeprefix('skipped: ')}" if reason else "",
+            "picture": None,
+        }
+        if reason is None:
+            metrics = json.loads(workspace.data("emotion_classifier", benchmark, "metrics.json").read_text())
+            row |= {name: metrics[name] for name in ("accuracy", "deviation", "images")}
+            row["picture"] = workspace.data("emotion_classifier", benchmark, "confusion.png")
+            row["note"] = "synthetic images" if benchmark == "synthetic" else "your images"
+        rows.append(row)
+    return rows
+
+
+def _skipped(workspace: Workspace) -> list[dict[str, str]]:
+    found = []
+    for stage, partitions in workspace.partitions.items():
+        for partition in partitions:
+            reason = skip_reason(workspace, stage, *([partition] if partition else []))
+            if reason:
+                found.append({"asset": f"{stage}[{partition}]" if partition else stage, "reason": reason})
+    return found
+
+
+def _timings(workspace: Workspace) -> dict[str, float]:
+    rows = [json.loads(file.read_text()) for file in sorted(workspace.data(".timings").glob("*.json"))]
+    return {row["stage"]: row["wall_seconds"] for row in rows if row["stage"] != STAGE}
+
+
+def _overlays(workspace: Workspace, folder: Path) -> list[dict[str, Any]]:
+    """Fitted meshes over frames of real videos, one sheet a video: three moments, the frame above, the mesh below."""
+    import cv2
+
+    from models.fitting.reconstruction import Reconstruction
+    from models.rendering.mesh import draw_mesh
+    from models.video.decoding import read_frames
+
+    model = load_model(workspace)
+    manifest = read_manifest(workspace).set_index("video_id")
+    videos = pd.read_parquet(workspace.data("pruned_videos", "videos.parquet"))
+    kept = videos[videos.kept]
+    real = kept[kept.source_video.map(manifest.source) != "synthetic"]
+    sheets = []
+    for row in (real if len(real) else kept).head(workspace.params.results_report.overlay_videos).itertuples():
+        fit = Reconstruction.load(workspace.data("reconstructions", row.partition, f"{row.video_id}.npz"))
+        track = load_arrays(workspace.data("tracked_landmarks", row.partition, f"{row.video_id}.npz"))
+        # The strongest expression in each third of the track.
+        strength = np.linalg.norm(fit.expression / model.expression_std, axis=1)
+        chosen = {
+            int(track["frame_index"][part[np.argmax(strength[part])]]): int(part[np.argmax(strength[part])])
+            for part in np.array_split(np.arange(len(strength)), 3)
+            if len(part)
+        }
+        columns = []
+        for frame in read_frames(
+            workspace.path(manifest.path[row.source_video]), max_side=workspace.params.landmarks.max_side
+        ):
+            if frame.index not in chosen:
+                if frame.index > max(chosen):
+                    break
+                continue
+            position = chosen[frame.index]
+            translation = frame.from_video(fit.translation[position])
+            mesh = draw_mesh(
+                frame.image,
+                model.shape(fit.identity, fit.expression[position]),
+                model,
+                fit.scale[position] * frame.scale.mean(),
+                fit.rotation[position],
+                translation,
+                alpha=0.85,
+            )
+            points = frame.from_video(track["landmarks"][position])
+            columns.append(np.concatenate([_face_crop(frame.image, points, cv2), _face_crop(mesh, points, cv2)]))
+        path = folder / "overlays" / f"{row.video_id}.jpg"
+        with written_whole(path) as temporary:
+            cv2.imwrite(str(temporary), np.concatenate(columns, 1)[..., ::-1])
+        about = manifest.loc[row.source_video]
+        sheets.append({"path": path, "title": Path(about.path).name, "licence": about.licence, "source": about.source})
+    return sheets
+
+
+def _face_crop(image: np.ndarray, points: np.ndarray, cv2, side: int = 260) -> np.ndarray:
+    centre, reach = points.mean(0), 0.95 * np.ptp(points, axis=0).max()
+    scale = side / (2 * reach)
+    matrix = np.array([[scale, 0, side / 2 - scale * centre[0]], [0, scale, side / 2 - scale * centre[1]]])
+    return cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+
+
+def _page(workspace: Workspace, sections: dict, summary: dict, overlays: list) -> str:
+    import jinja2
+
+    template = jinja2.Template(Path(__file__).with_suffix(".html").read_text(), autoescape=True)
+    return template.render(
+        **sections,
+        summary=summary,
+        overlays=overlays,
+        picture=embedded_picture,
+        model_picture=workspace.data("morphable_model", "model.png"),
+        samples_picture=workspace.data("facevid_shards", "samples.jpg"),
+        published_stress=PUBLISHED_STRESS,
+        machine=f"{platform.machine()}, {workspace.workers} processes, Python {platform.python_version()}",
+        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+@dg.asset(
+    name=STAGE,
+    group_name="report",
+    deps=[
+        "pruned_videos", "facevid_splits", "facevid_shards", "deepexp3d", "deepexp3d_finetuned", "expression_evaluation",
+        "deepexp3d_export", "emotion_classifier", "stress_detection", "view_invariance", "rgbd_evaluation",
+    ],
+    kinds={"html"},
+)  # fmt: skip
+def results_report(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """`reports/index.html` and `reports/summary.json`: published figures beside measured ones, and the pictures."""
+    return materialise(context, workspace, write_report)
+
+
+if __name__ == "__main__":
+    main(STAGE, write_report)

@@ -1,0 +1,135 @@
+"""The command `deepexp3d`: expression and emotion of images and videos, landmarks, reconstruction."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.errors import DeepExp3DError
+
+app = typer.Typer(
+    name="deepexp3d",
+    help="From faces to expression, identity removed, to emotion.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+
+class Backend(StrEnum):
+    """Landmark backends."""
+
+    mediapipe = "mediapipe"
+    face_alignment = "face-alignment"
+    recorded = "recorded"
+
+
+Paths = Annotated[list[str], typer.Argument(help="Images, folders or videos; for predict also a webcam's number.")]
+BackendOption = Annotated[Backend, typer.Option(help="What finds the 68 landmarks.")]
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "`deepexp3d predict photo.jpg`\n\n"
+    "`deepexp3d predict clips/ --out expressions.parquet`\n\n"
+    "`deepexp3d predict talk.mp4 --overlay talk_overlay.mp4 --features-only`"
+)
+def predict(
+    paths: Paths,
+    out: Annotated[Path | None, typer.Option(help="Write a .csv, .parquet or .json table instead of printing.")] = None,
+    overlay: Annotated[Path | None, typer.Option(help="Draw the results: a picture, or for one video an .mp4.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Folder of an exported network; by default the project's latest.")
+    ] = None,
+    features_only: Annotated[bool, typer.Option(help="The 28 coefficients alone: needs no classifier.")] = False,
+    backend: BackendOption = Backend.mediapipe,
+) -> None:
+    """Expression coefficients, head pose and emotion of every face."""
+    import pandas as pd
+
+    from models.expression.predictor import Predictor, predict_paths
+
+    with _errors_in_a_line():
+        predictor = Predictor.load(model, features_only=features_only, backend=str(backend))
+        rows = list(predict_paths([Path(path) if not path.isdigit() else path for path in paths], predictor, overlay=overlay))
+        table = pd.DataFrame(rows)
+        if out is not None:
+            _write_table(table, out)
+            print(f"{out}: {len(table)} rows")
+        else:
+            shown = [name for name in ("path", "frame", "face", "emotion", "yaw", "pitch", "roll") if name in table]
+            print(table[shown].to_string(index=False) if sys.stdout.isatty() else table.to_csv(index=False), end="\n")
+
+
+@app.command(epilog="Example:\n\n`deepexp3d reconstruct talk.mp4 --out talk.npz --overlay talk_fit.mp4`")
+def reconstruct(
+    video: Annotated[Path, typer.Argument(help="A video of one person; the largest face of its first frame is taken.")],
+    out: Annotated[Path, typer.Option(help="The fit: the arrays of `data/reconstructions`.")],
+    overlay: Annotated[Path | None, typer.Option(help="Write the video with the fitted mesh laid over it (.mp4).")] = None,
+    backend: BackendOption = Backend.mediapipe,
+) -> None:
+    """Identity, expression and camera of every frame, by the whole-video 3DMM fit."""
+    from assets.reconstruct import draw_reconstruction, reconstruct_video
+    from assets.workspace import Workspace
+
+    with _errors_in_a_line():
+        workspace = Workspace.open()
+        result = reconstruct_video(workspace, video, backend=str(backend))
+        result.fit.save(out)
+        residual = 100 * float(result.fit.residual.mean())
+        print(f"{out}: {len(result.fit)} frames, residual {residual:.2f} % of the inter-ocular distance")
+        if overlay is not None:
+            draw_reconstruction(workspace, video, result, overlay)
+            print(overlay)
+
+
+@app.command(epilog="Example:\n\n`deepexp3d landmarks talk.mp4 --out talk_landmarks.npz`")
+def landmarks(
+    paths: Paths,
+    out: Annotated[Path, typer.Option(help="One .npz; for several inputs a folder with one each.")],
+    backend: BackendOption = Backend.mediapipe,
+) -> None:
+    """68 landmarks of every face in every frame, MULTI-PIE order, with boxes and scores."""
+    from assets.reconstruct import landmarks_of_path
+    from assets.workspace import Workspace
+
+    with _errors_in_a_line():
+        workspace = Workspace.open()
+        for path in paths:
+            target = out if len(paths) == 1 else out / f"{Path(path).stem}.npz"
+            found = landmarks_of_path(workspace, Path(path), backend=str(backend))
+            found.save(target)
+            print(f"{target}: {len(found)} faces in {found.frame_count} frames")
+
+
+def _write_table(table, out: Path) -> None:
+    from models.storage import written_whole
+
+    writers = {
+        ".csv": lambda path: table.to_csv(path, index=False),
+        ".parquet": lambda path: table.to_parquet(path),
+        ".json": lambda path: path.write_text(json.dumps(json.loads(table.to_json(orient="records")), indent=1)),
+    }
+    if out.suffix not in writers:
+        raise DeepExp3DError(f"{out}: unknown kind of table '{out.suffix}'; end the name in .csv, .parquet or .json.")
+    with written_whole(out) as path:
+        writers[out.suffix](path)
+
+
+class _errors_in_a_line:  # noqa: N801
+    """Context: an error that the user can mend ends the program with one line instead of a traceback."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if isinstance(error, DeepExp3DError):
+            print(f"deepexp3d: {error}", file=sys.stderr)
+            raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,65 @@
+"""The pipeline as a list of steps, each a job of assets that share their partitions, in the order of the data's way."""
+
+from dataclasses import dataclass
+
+BENCHMARK_STAGES = ("benchmark_images", "expression_vectors", "emotion_classifier")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A job.
+
+    Attributes
+    ----------
+    name, description : of the Dagster job
+    assets : in order; their names are also those of the stages in `dvc.yaml`
+    partitions : "" (none), "batches" of videos, or "benchmarks"
+    """
+
+    name: str
+    description: str
+    assets: tuple[str, ...]
+    partitions: str = ""
+
+
+STEPS = (
+    Step(
+        "prepare",
+        "Face model, detector weights, synthetic videos and sample clips",
+        ("morphable_model", "landmark_weights", "synthetic_facevid", "sample_clips"),
+    ),
+    Step(
+        "facevid_batches",
+        "From video files to fitted 3DMM parameters, batch by batch",
+        ("raw_videos", "landmarks", "tracked_landmarks", "reconstructions"),
+        partitions="batches",
+    ),
+    Step(
+        "facevid_dataset",
+        "Pruning, splits and training shards",
+        ("manual_review", "pruned_videos", "facevid_splits", "facevid_shards"),
+    ),
+    Step(
+        "retrain",
+        "Train DeepExp3D, fine-tune it, measure it, export and register it",
+        ("deepexp3d", "four_dfab_samples", "deepexp3d_finetuned", "expression_evaluation", "deepexp3d_export"),
+    ),
+    Step("emotion", "Emotion classifiers, one benchmark at a time", BENCHMARK_STAGES, partitions="benchmarks"),
+    Step(
+        "further_evaluations",
+        "Stress, view invariance and RGB with depth, where their data sets are at hand",
+        ("stress_detection", "view_invariance", "bu3dfe_scans", "depth_maps", "rgbd_networks", "rgbd_evaluation"),
+    ),
+    Step("report", "The tables and figures", ("results_report",)),
+)
+
+STAGE_MODULES = tuple(name for step in STEPS for name in step.assets)
+
+# Assets whose file is a source that people edit: nothing in `dvc.yaml` makes them.
+SOURCES = ("manual_review",)
+
+
+def stages_of(step: Step, partition: str | None = None) -> list[str]:
+    """The stages of `dvc.yaml` that a step runs, for one benchmark where it has those."""
+    names = [name for name in step.assets if name not in SOURCES]
+    return [f"{name}@{partition}" for name in names] if step.partitions == "benchmarks" else names

@@ -1,0 +1,173 @@
+"""`make run`: bring everything up to date, and do no more than that.
+
+DVC decides what is out of date; Dagster runs it, so that every run is in its history. Results that DVC made by itself
+(`dvc repro`) are reported to Dagster without being made again.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from assets import versioning
+from assets.raw_videos import assign_batches, take_in, video_batches
+from assets.workspace import Workspace
+from models.errors import DeepExp3DError
+from orchestration.pipeline import SOURCES, STEPS, Step, stages_of
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, run, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="make run", description=__doc__.splitlines()[0])
+    parser.add_argument("--videos", help="folder of videos to take in first (VIDEOS=folder make run)")
+    options = parser.parse_args(arguments)
+    begin = time.monotonic()
+    try:
+        workspace = Workspace.open()
+        if options.videos:
+            count = take_in(workspace, options.videos)
+            print(f"took in {count} videos from {options.videos}", flush=True)
+        done = bring_up_to_date(workspace)
+    except DeepExp3DError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    seconds = time.monotonic() - begin
+    if done:
+        print(f"\nran {len(done)} stages in {seconds:.0f} s: {', '.join(done)}")
+    else:
+        print(f"nothing to do: all {len(workspace.pipeline)} stages are up to date ({seconds:.0f} s)")
+    print(f"report: {workspace.path('reports', 'index.html')}")
+    return 0
+
+
+def bring_up_to_date(workspace: Workspace) -> list[str]:
+    """Run every stage that DVC finds out of date, step by step; returns their names.
+
+    Raises
+    ------
+    DeepExp3DError
+        A stage failed. What was finished is kept, and the next run goes on from there.
+    """
+    prepare_project(workspace)
+    done = []
+    with dagster_instance(workspace) as instance:
+        for step in STEPS:
+            for partition in _partitions(workspace, instance, step):
+                done += _run_step(workspace, instance, step, partition)
+    return done
+
+
+def prepare_project(workspace: Workspace) -> None:
+    """Make the folders that `dvc.yaml` names as inputs, and DVC's own, where a fresh project lacks them."""
+    for folder in (workspace.data("incoming"), workspace.path(workspace.params.datasets.folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def dagster_instance(workspace: Workspace) -> dg.DagsterInstance:
+    """The instance in `DAGSTER_HOME`, by default `.dagster` in the project folder, without telemetry."""
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(workspace.path(".dagster"))))
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        (home / "dagster.yaml").write_text(yaml.safe_dump({"telemetry": {"enabled": False}}))
+    os.environ["DEEPEXP3D_ROOT"] = str(workspace.root)
+    return dg.DagsterInstance.get()
+
+
+def _partitions(workspace: Workspace, instance: dg.DagsterInstance, step: Step) -> list[str | None]:
+    """What a step is repeated for; a step over batches makes all of them in one run."""
+    if step.partitions == "benchmarks":
+        from assets.benchmark_images import BENCHMARKS
+
+        return list(BENCHMARKS)
+    if step.partitions == "batches":
+        instance.add_dynamic_partitions(video_batches.name, sorted(assign_batches(workspace)))
+    return [None]
+
+
+def _run_step(workspace: Workspace, instance: dg.DagsterInstance, step: Step, partition: str | None) -> list[str]:
+    from orchestration.definitions import defs
+
+    stages = stages_of(step, partition)
+    outdated = versioning.outdated(workspace.root, stages)
+    if not outdated:
+        _report_finished(workspace, instance, step, partition)
+        return []
+    # What follows an outdated stage within the step is outdated as soon as that one has run.
+    first = min(stages.index(name) for name in outdated if name in stages)
+    selected = [name.split("@")[0] for name in stages[first:]]
+    selected += [name for name in step.assets if name in SOURCES]
+    print(f"{step.name}{f' ({partition})' if partition else ''}: {', '.join(selected)}", flush=True)
+    tags = {}
+    if step.partitions == "batches":
+        batches = sorted(assign_batches(workspace))
+        tags = {RANGE_START: batches[0], RANGE_END: batches[-1]}
+        _order_partitions(instance, batches)
+    result = defs.resolve_job_def(step.name).execute_in_process(
+        instance=instance,
+        asset_selection=[dg.AssetKey(name) for name in selected],
+        partition_key=partition,
+        tags=tags,
+        run_config=QUIET,
+        raise_on_error=False,
+    )
+    if not result.success:
+        raise DeepExp3DError(_failure(result))
+    return [name for name in stages if name.split("@")[0] in selected]
+
+
+def _order_partitions(instance: dg.DagsterInstance, batches: list[str]) -> None:
+    """A range of partitions goes by the order in which they were added; make that the sorted one."""
+    known = list(instance.get_dynamic_partitions(video_batches.name))
+    if known != batches:
+        for name in known:
+            instance.delete_dynamic_partition(video_batches.name, name)
+        instance.add_dynamic_partitions(video_batches.name, batches)
+
+
+def _report_finished(workspace: Workspace, instance: dg.DagsterInstance, step: Step, partition: str | None) -> None:
+    """Tell Dagster of results that DVC holds and Dagster has not seen, such as those of `dvc repro`."""
+    versions = versioning.output_versions(workspace.root)
+    for stage in stages_of(step, partition):
+        key = dg.AssetKey(stage.split("@")[0])
+        for name in sorted(assign_batches(workspace)) if step.partitions == "batches" else [partition]:
+            seen = instance.get_event_records(
+                dg.EventRecordsFilter(
+                    dg.DagsterEventType.ASSET_MATERIALIZATION, asset_key=key, asset_partitions=[name] if name else None
+                ),
+                limit=1,
+            )
+            tags = seen[0].asset_materialization.tags if seen else {}
+            if tags.get("dagster/data_version") == versions[stage]:
+                continue
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(
+                    key,
+                    partition=name,
+                    description="made outside Dagster, found finished by DVC",
+                    metadata={"dvc_md5": versions[stage]},
+                    tags={"dagster/data_version": versions[stage], "dagster/data_version_is_user_provided": "true"},
+                )
+            )
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> str:
+    """The innermost cause of a failed run, in a line or two, and what to do."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error.cause is not None:
+                error = error.cause
+            text = error.message.strip()
+            return f"{event.step_key}: {text}\nmend this and run again: what was finished is kept. All runs: make ui"
+    return "the run failed before its first stage; see make ui"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
