@@ -73,7 +73,7 @@ class MediaPipeBackend:
     name = "mediapipe"
 
     def __init__(
-        self, detection_threshold: float = 0.65, presence_threshold: float = 0.5, smallest_face: int = 48
+        self, detection_threshold: float = 0.5, presence_threshold: float = 0.5, smallest_face: int = 48
     ) -> None:
         self.detection_threshold = detection_threshold
         self.presence_threshold = presence_threshold
