@@ -7,25 +7,10 @@ import numpy as np
 
 from models.emotion.ecoc import EcocSvm
 from models.emotion.labels import EMOTIONS
-from models.emotion.search import SearchSettings, search, stratified_folds
+from models.emotion.search import search, stratified_folds
+from models.emotion.settings import EvaluationSettings, SearchSettings
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """A protocol.
-
-    Attributes
-    ----------
-    folds : of the outer cross-validation
-    repeats : how often the whole of it is done, each time with other folds
-    search : of the hyper-parameters, inside each training part
-    """
-
-    folds: int
-    repeats: int
-    search: SearchSettings
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from models.emotion.labels import EMOTIONS, emotion_of
 from models.errors import ImageError
+from models.expression.images import IMAGE_SUFFIXES
 
 MANIFEST = "manifest.csv"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)

@@ -7,33 +7,9 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from models.emotion.ecoc import EcocSvm
+from models.emotion.settings import SearchSettings
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """What is searched, and how hard.
-
-    Attributes
-    ----------
-    coding : of `EcocSvm`
-    class_weight : of `EcocSvm`
-    kernels : those to choose from
-    smallest, largest : bounds of box constraint and kernel scale, both searched on a logarithmic scale
-    evaluations : how many settings are tried; 0 takes C = 1 and the kernel scale sqrt(D)
-    initial_evaluations : how many of them are drawn at random before the model of the error guides the choice
-    folds : of the cross-validation that judges a setting
-    """
-
-    coding: str
-    class_weight: str | None
-    kernels: tuple[str, ...]
-    smallest: float
-    largest: float
-    evaluations: int
-    initial_evaluations: int
-    folds: int
 
 
 @dataclass(frozen=True)

@@ -1,40 +1,11 @@
 """What is done to training images, on the device and by the batch: light, colour, occlusion, a loose alignment."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Strengths; zero switches a transform off. Each image draws its own values.
-
-    Attributes
-    ----------
-    translation : standard deviation of a shift, as a share of the image's side
-    rotation_deg : standard deviation of a rotation in the image plane
-    scale : standard deviation of the logarithm of a magnification
-    brightness : half width of a uniform offset, in units of full range
-    contrast : half width of a uniform gain about 1
-    colour : half width of a uniform gain of each channel about 1
-    grey_share : share of images turned grey
-    noise : highest standard deviation of pixel noise, in units of full range
-    cutout_share : share of images with an occluded rectangle
-    cutout_size : highest side of that rectangle, as a share of the image's side
-    """
-
-    translation: float
-    rotation_deg: float
-    scale: float
-    brightness: float
-    contrast: float
-    colour: float
-    grey_share: float
-    noise: float
-    cutout_share: float
-    cutout_size: float
+from models.expression.settings import Augmentation
 
 
 def augmented(images: Tensor, expression: Tensor, settings: Augmentation, generator: torch.Generator) -> dict:

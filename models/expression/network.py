@@ -1,6 +1,5 @@
 """DeepExp3D: a residual network from an aligned face to the expression coefficients (paper, section III-C)."""
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
@@ -12,38 +11,13 @@ from torch import Tensor, nn
 
 from models.errors import ModelMismatchError, WeightsMissingError
 from models.expression.alignment import IMAGE_SIZE
-from models.expression.augmentation import Augmentation, augmented
+from models.expression.augmentation import augmented
 from models.expression.contract import NetworkContract
+from models.expression.settings import Augmentation, Optimisation
 from models.storage import load_arrays, save_arrays
 
 WEIGHTS = "weights.npz"
 CONTRACT = "network.json"
-
-
-@dataclass(frozen=True)
-class Optimisation:
-    """How the weights are found.
-
-    Attributes
-    ----------
-    loss : "squared_l2" (the mean over coefficients of the squared error) or "l2" (the norm itself)
-    learning_rate : the highest
-    weight_decay : of AdamW
-    schedule : "cosine" (falls to a hundredth) or "constant"
-    warm_up_steps : steps over which the learning rate rises
-    """
-
-    loss: str
-    learning_rate: float
-    weight_decay: float
-    schedule: str
-    warm_up_steps: int
-
-    def __post_init__(self):
-        if self.loss not in LOSSES:
-            raise ModelMismatchError(f"loss '{self.loss}' is unknown; choose one of {', '.join(LOSSES)}.")
-        if self.schedule not in ("cosine", "constant"):
-            raise ModelMismatchError(f"schedule '{self.schedule}' is unknown; choose cosine or constant.")
 
 
 def squared_l2(output: Tensor, target: Tensor) -> Tensor:
@@ -57,7 +31,7 @@ def l2(output: Tensor, target: Tensor) -> Tensor:
     return (squared_l2(output, target) + 1e-8).sqrt()
 
 
-LOSSES = {"squared_l2": squared_l2, "l2": l2}
+_LOSSES = {"squared_l2": squared_l2, "l2": l2}
 
 
 class ExpressionNetwork(nn.Module):
@@ -163,7 +137,7 @@ class DeepExp3D(pl.LightningModule):
         """Weighted loss of a batch."""
         output = self(batch["image"]).float()
         weight = batch["weight"]
-        loss = (weight * LOSSES[self.optimisation.loss](output, batch["expression"])).sum() / weight.sum()
+        loss = (weight * _LOSSES[self.optimisation.loss](output, batch["expression"])).sum() / weight.sum()
         error = squared_l2(output.detach(), batch["expression"]).mean()
         self.log("train/mse", error, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(weight))
         return loss

@@ -15,17 +15,16 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 
-from models.expression.augmentation import Augmentation
 from models.expression.contract import NetworkContract
 from models.expression.network import (
     CONTRACT,
     WEIGHTS,
     DeepExp3D,
-    Optimisation,
     read_weights,
     save_network,
     set_weights,
 )
+from models.expression.settings import Hardware, TrainingSettings
 from models.expression.shards import INDEX, number_of_samples, shard_loader
 from models.morphable_model.model import MorphableModel
 from models.packages import sha256_of
@@ -36,53 +35,6 @@ log = logging.getLogger(__name__)
 HISTORY = "history.csv"
 RUN = "run.json"
 HISTORY_COLUMNS = ["epoch", "step", "train/mse", "val/mse", "val/mse_mm2", "val/vertex_rms", "learning_rate", "seconds"]
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """Where the training runs; no result depends on it but for rounding.
-
-    Attributes
-    ----------
-    accelerator, devices, strategy, nodes : as Lightning names them, "auto" for what there is
-    precision : as Lightning names it, or "auto": bf16 where the processor computes in it, else fp32
-    workers : processes that decode images, for each device
-    """
-
-    accelerator: str = "auto"
-    devices: int | str = "auto"
-    strategy: str = "auto"
-    nodes: int = 1
-    precision: str = "auto"
-    workers: int = 0
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """What is trained, and for how long: the first of the limits that are set ends it.
-
-    Attributes
-    ----------
-    backbone : a name of `models.expression.network.BACKBONES`
-    input_size : side of the image the backbone works on, a divisor of 224
-    batch_size : images in a step, for each device
-    max_epochs, max_steps, max_minutes : limits; None is none
-    gradient_clip : highest norm of a gradient
-    ema_decay : of the exponential moving average of the weights that is validated and kept; 0 keeps the weights as are
-    checkpoint_every_steps : how much a killed run loses at most
-    """
-
-    backbone: str
-    input_size: int
-    batch_size: int
-    max_epochs: int | None
-    max_steps: int | None
-    max_minutes: float | None
-    gradient_clip: float
-    ema_decay: float
-    checkpoint_every_steps: int
-    optimisation: Optimisation
-    augmentation: Augmentation
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.emotion.labels import EMOTIONS
-from models.emotion.search import SearchSettings
+from models.emotion.settings import SearchSettings
 
 
 @pytest.fixture(scope="session")

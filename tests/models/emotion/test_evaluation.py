@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.emotion.evaluation import EvaluationSettings, cross_validate, train_classifier
+from models.emotion.evaluation import cross_validate, train_classifier
 from models.emotion.labels import EMOTIONS
+from models.emotion.settings import EvaluationSettings
 
 
 def test_real_labels_are_learnt_and_counted_right(expressions, quick_search):

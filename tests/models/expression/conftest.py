@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from models.expression.augmentation import Augmentation
-from models.expression.network import Optimisation
+from models.expression.settings import Augmentation, Hardware, Optimisation, TrainingSettings
 from models.expression.shards import Sample, write_shards
-from models.expression.training import Hardware, TrainingSettings
 
 PATCHES = 6
 
