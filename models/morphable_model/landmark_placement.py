@@ -6,8 +6,6 @@ subject's left half mirrors the right one exactly, as the mesh does.
 """
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.spatial import cKDTree
 
 # 0-based vertices of the base mesh for landmarks that coincide with one; the left half follows by mirroring.
 _MIDLINE = {27: 133, 28: 131, 29: 201, 30: 297, 33: 317, 51: 455, 57: 5337, 62: 474, 66: 493}
@@ -32,6 +30,8 @@ _MIRRORED = {
 
 def mirrored_vertices(vertices: np.ndarray) -> np.ndarray:
     """For each of the vertices (N, 3), which one lies at its mirror image across x = 0: (N,) indices."""
+    from scipy.spatial import cKDTree
+
     return cKDTree(vertices).query(vertices * [-1, 1, 1])[1]
 
 
@@ -80,6 +80,8 @@ def place_landmarks(
 
 def _evenly_along(anchors: np.ndarray, count: int) -> np.ndarray:
     """`count` points at equal arc lengths on the cubic spline through the anchors (A, 3)."""
+    from scipy.interpolate import CubicSpline
+
     chord = np.r_[0, np.cumsum(np.linalg.norm(np.diff(anchors, axis=0), axis=1))]
     fine = CubicSpline(chord, anchors)(np.linspace(0, chord[-1], 500))
     length = np.r_[0, np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))]

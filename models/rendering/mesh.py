@@ -46,10 +46,14 @@ def render_face(
     model: MorphableModel,
     identity: np.ndarray | None = None,
     expression: np.ndarray | None = None,
-    size: tuple[int, int] = (256, 256),
+    size: int | tuple[int, int] = 256,
     rotation: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Clay rendering (H, W, 3) uint8, on white, of the face with these coefficients (mm)."""
+    """Clay rendering (H, W, 3) uint8, on white, of the face with these coefficients (mm).
+
+    `size` is (height, width), or the side of a square.
+    """
+    size = (size, size) if isinstance(size, int) else size
     scale, translation = frontal_camera(model, size)
     rotation = np.eye(3) if rotation is None else rotation
     white = np.full((*size, 3), 255, np.uint8)

@@ -57,7 +57,8 @@ def expose(light: np.ndarray, sensor: Sensor, frame: int, rng: np.random.Generat
         light = cv2.GaussianBlur(light, (0, 0), sensor.blur)
     if sensor.grey:
         light = cv2.cvtColor(cv2.cvtColor(light, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    noise = rng.standard_normal(light.shape, dtype=np.float32)
+    # What demosaicing and compression leave of noise is mostly in the brightness.
+    noise = rng.standard_normal(light.shape[:2], dtype=np.float32)
     exposure = (sensor.gain[frame] * sensor.cast * 256).astype(np.float32)
     return _digitised(light, exposure, _curve(sensor.gamma), noise, np.float32(sensor.noise))
 
@@ -70,7 +71,7 @@ def _digitised(light, exposure, curve, noise, noise_level):
         for x in range(light.shape[1]):
             for c in range(3):
                 level = min(max(int(light[y, x, c] * exposure[c]), 0), len(curve) - 1)
-                value = curve[level] + noise_level * noise[y, x, c] + np.float32(0.5)
+                value = curve[level] + noise_level * noise[y, x] + np.float32(0.5)
                 image[y, x, c] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))
     return image
 

@@ -44,7 +44,7 @@ class SkinAppearance:
 
 
 # From the darkest to the lightest skin, display-referred RGB.
-_TONES = np.array([[0.25, 0.15, 0.11], [0.42, 0.27, 0.19], [0.62, 0.43, 0.32], [0.78, 0.58, 0.46], [0.90, 0.73, 0.63]])
+_TONES = np.array([[0.33, 0.21, 0.16], [0.47, 0.31, 0.23], [0.62, 0.43, 0.32], [0.78, 0.58, 0.46], [0.90, 0.73, 0.63]])
 
 
 def sample_skin(rng: np.random.Generator, lightness: float, hair_colour: np.ndarray) -> SkinAppearance:

@@ -32,12 +32,16 @@ class SyntheticVideo:
 
     Attributes
     ----------
-    identity : (n_i,) mm
+    model, settings : what it was made from
+    subject, lighting, sensor : the person, the light and the camera's imperfections
     expression : (F, n_e) mm, coefficients on the model's basis; what is drawn lies exactly in its span
     camera : of all frames
-    gaze : (F, 2) degrees
+    gaze : (F, 2) degrees, to the subject's left and up
     absent : (F,) bool, frames without the subject
-    seed : (numbers) of everything random that is drawn frame by frame
+    background : (H', W', 3) float32, larger than the image
+    background_path : (F, 2) pixels, where in it the image's corner lies
+    shoulders, glasses, occluder : around and in front of the face
+    seed : of what is drawn anew in every frame
     """
 
     model: MorphableModel
@@ -58,6 +62,7 @@ class SyntheticVideo:
 
     @property
     def identity(self) -> np.ndarray:
+        """(n_i,) mm."""
         return self.subject.identity
 
     @cached_property
@@ -78,7 +83,6 @@ class SyntheticVideo:
         visible = np.zeros(68, bool)
         if not self.absent[frame]:
             pose = HeadPose(self.camera.scale[frame], self.camera.rotation[frame], self.camera.translation[frame])
-            # The body turns less than the head.
             surroundings.draw_shoulders(image, self.shoulders, pose)
             fine_size = round(size * factor)
             fine = cv2.resize(image, (fine_size, fine_size), interpolation=cv2.INTER_LINEAR)

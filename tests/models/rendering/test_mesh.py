@@ -28,6 +28,10 @@ def test_a_face_is_drawn_on_white_in_the_middle(embedded_model):
     assert image[60, 50].mean() < 240
 
 
+def test_a_single_number_asks_for_a_square(embedded_model):
+    np.testing.assert_array_equal(render_face(embedded_model, size=64), render_face(embedded_model, size=(64, 64)))
+
+
 def test_expression_and_rotation_change_the_picture(embedded_model):
     rest = render_face(embedded_model, size=(100, 80)).astype(int)
     smile = embedded_model.extras["units"][list(embedded_model.extras["unit_names"]).index("mouthSmileLeft")]
