@@ -118,6 +118,7 @@ def measure(model: MorphableModel, quick: bool) -> dict[str, float]:
         videos = [simulate_video(model, condition, seed) for seed in seeds]
         measured = _mean([evaluate(fit_video(video.landmarks, model), video, model) for video in videos])
         figures[f"unexplained_expression_variance{suffix}"] = measured["unexplained_expression_variance"]
+        print(f"measured{suffix or ' the usual videos'}", flush=True)
         if suffix == "_frontal":
             figures["rotation_error_deg_frontal"] = measured["rotation_error_deg"]
         if not suffix:
