@@ -7,6 +7,7 @@ the distance between the outer eye corners.
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import time
@@ -52,7 +53,8 @@ REGIONS = {
 # Points that the 68 and the 189 of the London set define alike: (68, 189).
 LONDON_POINTS = {
     "eye_corners": ((36, 18), (39, 22), (42, 23), (45, 27)),
-    "brow_ends": ((17, 71), (21, 76), (22, 77), (26, 82)),
+    "brow_outer_ends": ((17, 71), (26, 82)),
+    "brow_inner_ends": ((21, 76), (22, 77)),
     "nose_base": ((31, 64), (33, 55), (35, 69)),
     "mouth_corners": ((48, 87), (54, 93)),
     "lips": ((50, 89), (51, 90), (52, 91), (57, 106), (62, 96), (66, 101)),
@@ -60,6 +62,10 @@ LONDON_POINTS = {
 }
 # The upper edge of each brow, from its outer end, among the 189, and the points of the 68 that lie along it.
 LONDON_BROWS = (((18, 19, 20), (71, 72, 73, 74, 75)), ((25, 24, 23), (82, 81, 80, 79, 78)))
+# Lines along which the place of a point is a convention; across them it is not.
+LINES = {"jaw": JAW, "brows": RIGHT_BROW, "bridge": NOSE[:4]}
+YAW_LIMITS = (0, 15, 30, 60)
+ROLLS = (0, 30, 45, 60, 90, 180)
 FACE_WIDTHS = (24, 32, 48, 64, 96, 128)
 CANVAS = (720, 1280)
 CUTOFFS_HZ = (3.0, 4.0, 5.0, 6.0, 8.0, 12.0, np.inf)
@@ -102,7 +108,8 @@ def followed(backend: LandmarkBackend, images: Iterable[np.ndarray], truth: np.n
 def measure_rendered(backend: LandmarkBackend, model: MorphableModel, subjects: int, frames: int) -> dict[str, float]:
     """Errors, bias and jitter on rendered videos."""
     settings = SyntheticVideoSettings(frames=frames, interruption_share=0.0)
-    errors, visibility, seen, jitter = [], [], [], []
+    errors, visibility, seen, jitter, yaws = [], [], [], [], []
+    across: dict[str, list[np.ndarray]] = {name: [] for name in LINES}
     for video in heads(model, subjects, settings):
         pictures = [video.render(frame) for frame in range(frames)]
         found = followed(backend, (image for image, _ in pictures), video.landmarks)
@@ -112,6 +119,14 @@ def measure_rendered(backend: LandmarkBackend, model: MorphableModel, subjects: 
         errors.append(error[present])
         visibility.append(np.array([visible for _, visible in pictures])[present])
         seen.append(present)
+        facing = video.camera.rotation[present, :, 2]
+        yaws.append(np.abs(np.degrees(np.arctan2(facing[:, 0], facing[:, 2]))))
+        for name, line in LINES.items():
+            tangent = np.gradient(video.landmarks[present][:, line], axis=1)
+            tangent /= np.linalg.norm(tangent, axis=2, keepdims=True)
+            offset = error[present][:, line]
+            beside = np.abs(offset[..., 0] * tangent[..., 1] - offset[..., 1] * tangent[..., 0])
+            across[name].append(beside[visibility[-1][:, line]])
         # The second difference of white noise is the square root of 6 times as large as the noise.
         jitter.append(np.diff(error, 2, axis=0)[np.convolve(present, np.ones(3), "valid") == 3] / np.sqrt(6))
     error, visible = np.concatenate(errors), np.concatenate(visibility)
@@ -122,6 +137,12 @@ def measure_rendered(backend: LandmarkBackend, model: MorphableModel, subjects: 
         shown = visible[:, indices]
         result[f"rendered_error_{name}"] = float(distance[:, indices][shown].mean())
         result[f"rendered_bias_down_{name}"] = float(error[:, indices, 1][shown].mean())
+    for name, values in across.items():
+        result[f"rendered_error_across_{name}"] = float(np.concatenate(values).mean())
+    yaw = np.concatenate(yaws)
+    for low, high in itertools.pairwise(YAW_LIMITS):
+        turned = (yaw >= low) & (yaw < high)
+        result[f"rendered_error_yaw_{low}_to_{high}"] = float(distance[turned][visible[turned]].mean())
     result["rendered_jitter"] = _root_mean_square(np.concatenate(jitter))
     return result
 
@@ -197,6 +218,26 @@ def measure_sizes(backend: LandmarkBackend, model: MorphableModel, subjects: int
             there = (truth + 0.5) * factor - 0.5 + [column, row]
             found[width] += nearest(backend.detect(canvas), there) is not None
     return {f"detection_rate_{width}_px": count / subjects for width, count in found.items()}
+
+
+def measure_rolls(backend: LandmarkBackend, model: MorphableModel, subjects: int) -> dict[str, float]:
+    """Share of faces that are found when the image is turned by so many degrees."""
+    import cv2
+
+    settings = SyntheticVideoSettings(frames=1, largest_roll=1, glasses_share=0, occluder_share=0, interruption_share=0)
+    found = dict.fromkeys(ROLLS, 0)
+    for video in heads(model, subjects, settings):
+        image, truth = video.render(0)[0], video.landmarks[0]
+        middle = (image.shape[1] / 2, image.shape[0] / 2)
+        for roll in ROLLS:
+            turn = cv2.getRotationMatrix2D(middle, roll, 1)
+            turned = cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+            there = truth @ turn[:, :2].T + turn[:, 2]
+            points = nearest(backend.detect(turned), there)
+            # Points of an upright face on a turned one lie on it too, but not where they belong.
+            if points is not None:
+                found[roll] += np.linalg.norm(points - there, axis=1).mean() < 0.1 * np.ptp(truth[:, 0])
+    return {f"detection_rate_roll_{roll}": float(count / subjects) for roll, count in found.items()}
 
 
 def measure_speed(backend: LandmarkBackend, model: MorphableModel) -> dict[str, float]:
@@ -275,6 +316,7 @@ def measure(model: MorphableModel, subjects: int, frames: int, london: Path | No
             measure_smoothing(model, subjects, frames, rendered["rendered_jitter"]),
             measure_blinks(backend, BLINK_FRAMES),
             measure_sizes(backend, model, 2 * subjects),
+            measure_rolls(backend, model, 2 * subjects),
             measure_speed(backend, model),
         ]
         if london is not None:
