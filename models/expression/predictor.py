@@ -20,13 +20,17 @@ from models.expression.images import IMAGE_SUFFIXES, read_image
 from models.expression.runtime import CLASSIFIER, NETWORK, NetworkSession
 from models.fitting.pose import estimate_pose
 from models.landmarks.backend import Face, LandmarkBackend, load_backend, overlap
-from models.morphable_model.model import INNER_FACE
+from models.morphable_model.model import LEFT_EYE, NOSE, RIGHT_EYE
 
 log = logging.getLogger(__name__)
 
 MODEL_VARIABLE = "DEEPEXP3D_MODEL"
 EXPORT_FOLDER = Path("data") / "deepexp3d_export"
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
+
+# The points that tell the head's pose. Lips and brows move most, and a smile taken for a nod costs 25 degrees of pitch;
+# the jaw line is the least certain of what detectors find.
+POSE_POINTS = np.concatenate([NOSE, RIGHT_EYE, LEFT_EYE])
 
 # Largest side of a video frame that is looked at: beyond it, a detector finds no more faces, only more slowly.
 VIDEO_SIDE = 1280
@@ -158,10 +162,10 @@ class Predictor:
         ]
 
     def _angles(self, landmarks: np.ndarray, expression: np.ndarray) -> np.ndarray:
-        """Yaw, pitch and roll (F, 3), the mouth and the eyes being where the expression moves them."""
-        basis = self.contract.landmark_expression_basis[INNER_FACE]
-        points = self.contract.landmark_mean[INNER_FACE] + np.einsum("lck,fk->flc", basis, expression)
-        return head_angles(estimate_pose(points, landmarks[:, INNER_FACE]).rotation)
+        """Yaw, pitch and roll (F, 3), nose and eyes being where the expression moves them."""
+        basis = self.contract.landmark_expression_basis[POSE_POINTS]
+        points = self.contract.landmark_mean[POSE_POINTS] + np.einsum("lck,fk->flc", basis, expression)
+        return head_angles(estimate_pose(points, landmarks[:, POSE_POINTS]).rotation)
 
     def _probabilities(self, whitened: np.ndarray) -> np.ndarray | None:
         if self.classifier is None:
