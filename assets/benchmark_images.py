@@ -124,7 +124,8 @@ def _labelled(workspace: Workspace, root: Path) -> pd.DataFrame:
 
     images = labelled_images(root)
     return _relative(
-        workspace, pd.DataFrame([{"path": i.path, "subject": i.subject or Path(i.path).name, "label": i.label} for i in images])
+        workspace,
+        pd.DataFrame([{"path": i.path, "subject": i.subject or Path(i.path).name, "label": i.label} for i in images]),
     )
 
 

@@ -55,7 +55,7 @@ def train_emotion_classifier(workspace: Workspace, benchmark: str) -> StageResul
         picture = folder / "confusion.png"
         with written_whole(picture) as path:
             confusion_figure(result.confusion, result.labels).savefig(path, dpi=110)
-        _log(workspace, run, benchmark, metrics, folder)
+        _log(workspace, benchmark, classifier, features, metrics, folder)
         link = experiments.run_link(workspace, run)
     return StageResult(
         {
@@ -96,16 +96,28 @@ def _data(workspace: Workspace, benchmark: str) -> tuple[np.ndarray, np.ndarray,
     return features[found], table.label.to_numpy(str)[found], table.subject.to_numpy(str)[found]
 
 
-def _log(workspace: Workspace, run, benchmark: str, metrics: dict, folder) -> None:
+def _log(workspace: Workspace, benchmark: str, classifier, features: np.ndarray, metrics: dict, folder) -> None:
     """Figures and files to MLflow, and the classifier into the registry."""
     import mlflow
 
+    from models.emotion.persistence import TRUSTED
+
     mlflow.log_metrics({name: metrics[name] for name in ("accuracy", "deviation", "chance")})
     mlflow.log_metrics({f"accuracy/{label}": value for label, value in metrics["class_accuracy"].items()})
-    for name in ("confusion.png", "metrics.json", "classifier.skops"):
-        mlflow.log_artifact(str(folder / name), artifact_path="classifier" if name.endswith("skops") else None)
-    source = f"runs:/{run.info.run_id}/classifier"
-    experiments.register(mlflow, f"emotion-{benchmark}", source, {"data": "synthetic" if metrics["synthetic"] else "real"})
+    for name in ("confusion.png", "metrics.json"):
+        mlflow.log_artifact(str(folder / name))
+    model = mlflow.sklearn.log_model(
+        classifier,
+        name="classifier",
+        serialization_format="skops",
+        skops_trusted_types=TRUSTED,
+        input_example=features[:3],
+        signature=mlflow.models.infer_signature(features[:3], classifier.predict(features[:3])),
+        # Left to itself MLflow would load the model in a process of its own to find these out.
+        pip_requirements=["scikit-learn", "skops", "numpy"],
+    )
+    tags = {"data": "synthetic" if metrics["synthetic"] else "real"}
+    experiments.register(mlflow, f"emotion-{benchmark}", model.model_uri, tags)
 
 
 @dg.asset(

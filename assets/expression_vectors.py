@@ -23,7 +23,9 @@ def predict_expression_vectors(workspace: Workspace, benchmark: str) -> StageRes
     images = pd.read_parquet(workspace.data("benchmark_images", benchmark, "images.parquet"))
     predictor = Predictor.load(workspace.data("deepexp3d_export"), features_only=True)
     rows = []
-    for row in tqdm(images.itertuples(), total=len(images), desc=f"{benchmark}: expression", unit="image", mininterval=1.0):
+    for row in tqdm(
+        images.itertuples(), total=len(images), desc=f"{benchmark}: expression", unit="image", mininterval=1.0
+    ):
         faces = predictor(read_image(workspace.path(row.path)))
         # The largest face is the one that the label speaks of.
         values = faces[0].expression_whitened if faces else [float("nan")] * predictor.expression_size

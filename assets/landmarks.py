@@ -69,8 +69,7 @@ def landmark_one(job: LandmarkJob) -> list[dict]:
     if is_current(job.output, job.fingerprint):
         found = Detections.load(job.output)
     else:
-        options = {"folder": job.settings.recorded_folder} if job.settings.backend == "recorded" else {}
-        backend = load_backend(job.settings.backend, **options)
+        backend = load_backend(job.settings.backend, **job.settings.options(job.settings.backend))
         found = landmark_video(
             job.video,
             backend,

@@ -59,7 +59,20 @@ class Landmarks(Section):
     backend: Literal["mediapipe", "face-alignment", "recorded"]
     redetect_every: int = Count
     max_side: int = Field(ge=64)
-    recorded_folder: str | None = None
+    recorded_folder: str | None
+    detection_threshold: float = Share
+    presence_threshold: float = Share
+    smallest_face: int = Count
+
+    def options(self, backend: str) -> dict[str, Any]:
+        """What `models.landmarks.backend.load_backend` takes beside the backend's name."""
+        thresholds = {"detection_threshold": self.detection_threshold}
+        return {
+            "mediapipe": thresholds
+            | {"presence_threshold": self.presence_threshold, "smallest_face": self.smallest_face},
+            "face-alignment": thresholds,
+            "recorded": {"folder": self.recorded_folder},
+        }[backend]
 
 
 class Tracking(Section):

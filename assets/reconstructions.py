@@ -8,10 +8,10 @@ import dagster as dg
 
 from assets.batches import chained, is_current, pending_batches, process_batch, read_index, stamp
 from assets.morphable_model import model_path
-from assets.params import FitSettings
 from assets.raw_videos import all_batches, video_batches
 from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
 from assets.workspace import Workspace
+from models.fitting.settings import FitSettings
 from models.packages import sha256_of
 
 STAGE = "reconstructions"

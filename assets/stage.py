@@ -6,6 +6,7 @@ import logging
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,10 @@ from assets import versioning
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError
 from models.storage import written_whole
+
+# Single-run backfills and asset kinds are marked as beta; nothing else takes their place.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 SKIPPED = "skipped.json"
 

@@ -13,7 +13,8 @@ def _repository(root: Path) -> Iterator:
     """DVC's repository at `root`, one user at a time: DVC refuses, rather than waits, when another holds its lock."""
     from dvc.repo import Repo
 
-    with FileLock(root / ".dvc" / "deepexp3d.lock"), Repo(str(root)) as repository:
+    # DVC takes the names of stages for those of the dvc.yaml in the current folder.
+    with FileLock(root / ".dvc" / "deepexp3d.lock"), contextlib.chdir(root), Repo(str(root)) as repository:
         yield repository
 
 

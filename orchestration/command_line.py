@@ -54,7 +54,7 @@ def predict(
 
     with _errors_in_a_line():
         predictor = Predictor.load(model, features_only=features_only, backend=str(backend))
-        rows = list(predict_paths([Path(path) if not path.isdigit() else path for path in paths], predictor, overlay=overlay))
+        rows = list(predict_paths(paths, predictor, overlay=overlay))
         table = pd.DataFrame(rows)
         if out is not None:
             _write_table(table, out)
@@ -68,21 +68,23 @@ def predict(
 def reconstruct(
     video: Annotated[Path, typer.Argument(help="A video of one person; the largest face of its first frame is taken.")],
     out: Annotated[Path, typer.Option(help="The fit: the arrays of `data/reconstructions`.")],
-    overlay: Annotated[Path | None, typer.Option(help="Write the video with the fitted mesh laid over it (.mp4).")] = None,
+    overlay: Annotated[
+        Path | None, typer.Option(help="Write the video with the fitted mesh laid over it (.mp4).")
+    ] = None,
     backend: BackendOption = Backend.mediapipe,
 ) -> None:
     """Identity, expression and camera of every frame, by the whole-video 3DMM fit."""
-    from assets.reconstruct import draw_reconstruction, reconstruct_video
+    from assets.single_video import draw_fit, fit_single_video
     from assets.workspace import Workspace
 
     with _errors_in_a_line():
         workspace = Workspace.open()
-        result = reconstruct_video(workspace, video, backend=str(backend))
+        result = fit_single_video(workspace, video, str(backend))
         result.fit.save(out)
         residual = 100 * float(result.fit.residual.mean())
         print(f"{out}: {len(result.fit)} frames, residual {residual:.2f} % of the inter-ocular distance")
         if overlay is not None:
-            draw_reconstruction(workspace, video, result, overlay)
+            draw_fit(workspace, video, result, overlay)
             print(overlay)
 
 
@@ -93,14 +95,14 @@ def landmarks(
     backend: BackendOption = Backend.mediapipe,
 ) -> None:
     """68 landmarks of every face in every frame, MULTI-PIE order, with boxes and scores."""
-    from assets.reconstruct import landmarks_of_path
+    from assets.single_video import video_landmarks
     from assets.workspace import Workspace
 
     with _errors_in_a_line():
         workspace = Workspace.open()
         for path in paths:
             target = out if len(paths) == 1 else out / f"{Path(path).stem}.npz"
-            found = landmarks_of_path(workspace, Path(path), backend=str(backend))
+            found = video_landmarks(workspace, Path(path), str(backend))
             found.save(target)
             print(f"{target}: {len(found)} faces in {found.frame_count} frames")
 
@@ -119,7 +121,7 @@ def _write_table(table, out: Path) -> None:
         writers[out.suffix](path)
 
 
-class _errors_in_a_line:  # noqa: N801
+class _errors_in_a_line:
     """Context: an error that the user can mend ends the program with one line instead of a traceback."""
 
     def __enter__(self):

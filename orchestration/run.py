@@ -20,7 +20,7 @@ from models.errors import DeepExp3DError
 from orchestration.pipeline import SOURCES, STEPS, Step, stages_of
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,19 +55,12 @@ def bring_up_to_date(workspace: Workspace) -> list[str]:
     DeepExp3DError
         A stage failed. What was finished is kept, and the next run goes on from there.
     """
-    prepare_project(workspace)
     done = []
     with dagster_instance(workspace) as instance:
         for step in STEPS:
             for partition in _partitions(workspace, instance, step):
                 done += _run_step(workspace, instance, step, partition)
     return done
-
-
-def prepare_project(workspace: Workspace) -> None:
-    """Make the folders that `dvc.yaml` names as inputs, and DVC's own, where a fresh project lacks them."""
-    for folder in (workspace.data("incoming"), workspace.path(workspace.params.datasets.folder)):
-        folder.mkdir(parents=True, exist_ok=True)
 
 
 def dagster_instance(workspace: Workspace) -> dg.DagsterInstance:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from assets.experiments import tracking_uri
 from assets.workspace import Workspace
-from orchestration.run import dagster_instance, prepare_project
+from orchestration.run import dagster_instance
 
 HOST = "127.0.0.1"
 
@@ -20,7 +20,6 @@ def main() -> int:
     """Start both, print where they are, and wait until one ends or the user interrupts."""
     workspace = Workspace.open()
     machine = workspace.params.machine
-    prepare_project(workspace)
     with dagster_instance(workspace):
         pass
     mlflow_url = f"http://{HOST}:{machine.mlflow_port}"

@@ -215,7 +215,7 @@ def _head_motion(
     start = rng.uniform(-0.4, 0.4, 3) * largest
     angles = start + liveliness * largest * smooth_path(frames, 3, rng.uniform(1.0, 3.0), rng, rate)
     # Soft limits: a head slows down before it stops.
-    angles = largest * np.tanh(angles / largest)
+    angles = largest * np.tanh(angles / np.maximum(largest, 1e-9))
     rotation = np.stack([rotation_from_angles(*frame) for frame in angles])
     scale = size * rng.uniform(*settings.face_size) / model.interocular_distance
     scale = scale * (1 + 0.03 * smooth_path(frames, 1, 4.0, rng, rate)[:, 0])

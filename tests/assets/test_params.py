@@ -1,0 +1,69 @@
+"""`params.yaml` is checked before anything runs."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from assets.params import load_params
+from models.errors import ParamsError
+
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+
+
+def written(tmp_path, change):
+    tree = yaml.safe_load(PARAMS.read_text())
+    change(tree)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def test_the_shipped_parameters_are_valid_and_hold_the_papers_numbers():
+    params = load_params(PARAMS)
+    assert (params.tracking.frames_wanted, params.tracking.lost_after, params.tracking.margin) == (2000, 5, 0.5)
+    assert params.facevid_splits.fractions == {"train": 0.7, "val": 0.15, "test": 0.15}
+    assert (params.morphable_model.identity_components, params.morphable_model.expression_components) == (157, 28)
+
+
+def test_an_unknown_key_is_named(tmp_path):
+    path = written(tmp_path, lambda tree: tree["tracking"].update(marginn=1))
+    with pytest.raises(ParamsError, match=r"params\.yaml: unknown key 'tracking\.marginn'"):
+        load_params(path)
+
+
+def test_an_unknown_key_deep_inside_is_named(tmp_path):
+    path = written(tmp_path, lambda tree: tree["deepexp3d"]["optimisation"].update(momentum=1))
+    with pytest.raises(ParamsError, match=r"unknown key 'deepexp3d\.optimisation\.momentum'"):
+        load_params(path)
+
+
+def test_a_wrong_type_is_named_with_its_value(tmp_path):
+    path = written(tmp_path, lambda tree: tree["landmarks"].update(redetect_every="often"))
+    with pytest.raises(ParamsError, match=r"landmarks\.redetect_every: .* got 'often'"):
+        load_params(path)
+
+
+def test_a_missing_key_is_named(tmp_path):
+    path = written(tmp_path, lambda tree: tree["tracking"].pop("margin"))
+    with pytest.raises(ParamsError, match=r"key 'tracking\.margin' is missing"):
+        load_params(path)
+
+
+def test_splits_must_sum_to_one(tmp_path):
+    path = written(tmp_path, lambda tree: tree["facevid_splits"].update(train=0.8))
+    with pytest.raises(ParamsError, match="must sum to 1"):
+        load_params(path)
+
+
+def test_an_override_replaces_a_value_and_is_checked_too():
+    assert load_params(PARAMS, {"deepexp3d.max_epochs": 3}).deepexp3d.max_epochs == 3
+    with pytest.raises(ParamsError, match="no section 'deepexp'"):
+        load_params(PARAMS, {"deepexp.max_epochs": 3})
+    with pytest.raises(ParamsError, match=r"unknown key 'deepexp3d\.epochs'"):
+        load_params(PARAMS, {"deepexp3d.epochs": 3})
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ParamsError, match="no such file"):
+        load_params(tmp_path / "params.yaml")

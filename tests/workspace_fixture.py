@@ -1,0 +1,66 @@
+"""A project folder of its own for tests, with a tiny configuration."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from assets.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TINY = {
+    "machine.workers": 2,
+    "morphable_model.heads": 300,
+    "morphable_model.sequences": 40,
+    "morphable_model.sequence_frames": 120,
+    "synthetic_facevid.people": 6,
+    "synthetic_facevid.video.frames": 24,
+    "synthetic_facevid.video.size": 192,
+    "synthetic_facevid.video.interruption_share": 0.0,
+    "sample_clips.fetch": False,
+    "raw_videos.videos_per_partition": 4,
+    "facevid_shards.frame_stride": 3,
+    "deepexp3d.max_epochs": 2,
+    "deepexp3d.batch_size": 8,
+    "deepexp3d.input_size": 56,
+    "four_dfab_samples.people": 2,
+    "four_dfab_samples.validation_people": 1,
+    "four_dfab_samples.frames": 3,
+    "deepexp3d_finetuned.max_epochs": 1,
+    "deepexp3d_finetuned.batch_size": 8,
+    "deepexp3d_finetuned.input_size": 56,
+    "benchmark_images.people": 6,
+    "benchmark_images.image.size": 192,
+    "emotion_classifier.folds": 3,
+    "emotion_classifier.calibration_folds": 2,
+    "emotion_classifier.search.evaluations": 2,
+    "emotion_classifier.search.initial_evaluations": 1,
+    "emotion_classifier.search.folds": 2,
+    "results_report.overlay_videos": 1,
+}
+
+
+def make_project(folder: Path, **overrides) -> Workspace:
+    """A copy of the project at `folder`: code, pipeline and the tiny parameters; no data, no git."""
+    for name in ("assets", "models", "reviews"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, folder / name)
+    for readme in ROOT.glob("data/*/README.md"):
+        (folder / readme.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(readme, folder / readme.relative_to(ROOT))
+    for readme in ROOT.glob("data/datasets/*/README.md"):
+        (folder / readme.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(readme, folder / readme.relative_to(ROOT))
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name, value in (TINY | overrides).items():
+        *sections, key = name.split(".")
+        section = params
+        for part in sections:
+            section = section[part]
+        section[key] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    return Workspace.open(folder)
