@@ -47,7 +47,7 @@ def train_emotion_classifier(workspace: Workspace, benchmark: str) -> StageResul
             "labels": list(result.labels),
             "class_accuracy": dict(zip(result.labels, result.class_accuracy.tolist(), strict=True)),
             "confusion": result.confusion.tolist(),
-            "protocol": f"{settings.folds} folds by person, {settings.repeats} repeats, tuned inside the training folds",
+            "protocol": f"{settings.folds} folds by person, repeated {settings.repeats} times, tuned inside the folds",
             "synthetic": synthetic,
         }
         with written_whole(folder / "metrics.json") as path:

@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+from pydantic import Field
 
 from assets import versioning
 from assets.workspace import Workspace
@@ -47,7 +48,7 @@ class WorkspaceResource(dg.ConfigurableResource):
     """The project folder. `overrides` sets parameters for one run only, for example `deepexp3d.max_epochs: 2`."""
 
     root: str = ""
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = Field(default_factory=dict)
 
     def open(self) -> Workspace:
         return Workspace.open(self.root or None, self.overrides)

