@@ -118,7 +118,7 @@ def _track(workspace: Workspace, video: str) -> dict[str, np.ndarray]:
 
 
 def _picture(workspace: Workspace, frames: pd.DataFrame, estimated: np.ndarray, fitted: np.ndarray, path) -> None:
-    """The paper's Fig. 4: test images, estimated expressions and the fits' expressions, both with the fitted identity."""
+    """The paper's Fig. 4: test images, estimated and fitted expressions, both on the fitted identity."""
     import cv2
 
     from models.expression.shards import read_samples

@@ -107,7 +107,7 @@ def _spread(samples: Iterator, count: int, wanted: int) -> Iterator:
     kinds={"litdata", "dvc"},
 )
 def facevid_shards(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-    """Faces aligned to the 224x224 template of the mean face's 68 points, with expression targets, in LitData chunks."""
+    """Faces aligned to the 224x224 template of the mean face, with expression targets, in LitData chunks."""
     return materialise(context, workspace, write_facevid_shards)
 
 

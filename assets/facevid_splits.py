@@ -25,7 +25,7 @@ def split_videos(workspace: Workspace) -> StageResult:
     kept = videos[videos.kept].copy()
     if kept.empty:
         raise DeepExp3DError(
-            f"{workspace.data('pruned_videos', 'videos.parquet')}: no video survived pruning; its column `reason` says why."
+            f"{workspace.data('pruned_videos', 'videos.parquet')}: no video survived pruning; column `reason` says why."
         )
     settings = workspace.params.facevid_splits
     assignment = split_by_person(kept.subject, settings.fractions, settings.seed)

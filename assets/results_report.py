@@ -266,11 +266,12 @@ def _page(workspace: Workspace, sections: dict, summary: dict, overlays: list) -
     name=STAGE,
     group_name="report",
     deps=[
-        "pruned_videos", "facevid_splits", "facevid_shards", "deepexp3d", "deepexp3d_finetuned", "expression_evaluation",
-        "deepexp3d_export", "emotion_classifier", "stress_detection", "view_invariance", "rgbd_evaluation",
+        *("pruned_videos", "facevid_splits", "facevid_shards"),
+        *("deepexp3d", "deepexp3d_finetuned", "expression_evaluation", "deepexp3d_export"),
+        *("emotion_classifier", "stress_detection", "view_invariance", "rgbd_evaluation"),
     ],
     kinds={"html"},
-)  # fmt: skip
+)
 def results_report(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """`reports/index.html` and `reports/summary.json`: published figures beside measured ones, and the pictures."""
     return materialise(context, workspace, write_report)

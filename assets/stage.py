@@ -58,7 +58,9 @@ def skip(workspace: Workspace, stage: str, dataset: str, folder: str, *partition
     """Write, in place of results, that a data set is absent and where it belongs: `data/datasets/<folder>`."""
     reason = f"skipped: put {dataset} at data/datasets/{folder} (see docs/datasets.md)"
     if dataset_folder(workspace, folder) is not None:
-        reason = f"skipped: {dataset} is at data/datasets/{folder}, but this release has no reader for it (see docs/datasets.md)"
+        reason = (
+            f"skipped: this release has no reader for {dataset}, found at data/datasets/{folder} (see docs/datasets.md)"
+        )
     return skipped(workspace, stage, reason, *partition)
 
 

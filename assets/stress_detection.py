@@ -15,7 +15,7 @@ def detect_stress(workspace: Workspace) -> StageResult:
 
 @dg.asset(name=STAGE, group_name="emotion", deps=["deepexp3d_export"], kinds={"dvc"})
 def stress_detection(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-    """Stress detection on SRD'15, 5 folds by subject, 10 repeats. Skipped until the set's protocol is part of a release."""
+    """Stress detection on SRD'15, 5 folds by subject, 10 repeats; skipped until a release holds its protocol."""
     return materialise(context, workspace, detect_stress)
 
 

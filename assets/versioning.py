@@ -26,7 +26,7 @@ def record(root: Path, stages: Sequence[str]) -> None:
 
 
 def outdated(root: Path, stages: Sequence[str]) -> dict[str, list]:
-    """The given stages whose own inputs, parameters, command or outputs differ from `dvc.lock`, with the differences."""
+    """Those of the given stages whose inputs, parameters, command or outputs differ from `dvc.lock`, and how."""
     with _repository(root) as repository:
         return repository.status(list(stages))
 

@@ -32,7 +32,7 @@ class Workspace:
 
     @classmethod
     def open(cls, root: Path | str | None = None, overrides: dict[str, Any] | None = None) -> "Workspace":
-        """Open `root`, else the folder in `DEEPEXP3D_ROOT`, else the nearest folder upwards that has a `params.yaml`."""
+        """Open `root`, else the folder in `DEEPEXP3D_ROOT`, else the nearest one upwards with a `params.yaml`."""
         folder = Path(root or os.environ.get("DEEPEXP3D_ROOT") or _nearest_project(Path.cwd())).resolve()
         return cls(folder, load_params(folder / "params.yaml", overrides), tuple(sorted((overrides or {}).items())))
 
