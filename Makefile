@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export DEEPEXP3D_ROOT ?= $(CURDIR)
 
-.PHONY: help run test ui bench lint install clean
+.PHONY: help paper-params run test ui bench lint install clean
 
 help:  ## what there is to do
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 install: $(VENV)/.installed  ## the environment (.venv), from the pinned versions
 
@@ -25,6 +25,9 @@ test: install  ## lint, architecture and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+paper-params: install  ## write the paper's scale into params.yaml (needs a GPU and the videos)
+	$(BIN)/python -m assets.params params.paper.yaml
 
 ui: install  ## Dagster on port 3000 and MLflow on port 5000, on loopback
 	$(BIN)/python -m orchestration.ui

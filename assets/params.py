@@ -1,5 +1,6 @@
 """`params.yaml`, validated: the only place where a number is set."""
 
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from models.expression.settings import Augmentation, Hardware, Optimisation, Tra
 from models.fitting.settings import FitSettings
 from models.morphable_model.embedded import EmbeddedModelSettings
 from models.rendering.settings import SyntheticImageSettings, SyntheticVideoSettings
+from models.storage import written_whole
 
 Share = Field(ge=0, le=1)
 Count = Field(ge=1)
@@ -268,3 +270,36 @@ def _in_words(path: Path | str, problem: dict) -> str:
             return f"{path}: key '{name}' is missing"
         case _:
             return f"{path}: {name}: {problem['msg']}, got {problem['input']!r}"
+
+
+def apply_profile(path: Path | str, profile: Path | str) -> None:
+    """Write the values of a profile into a parameter file, whose comments and order stay.
+
+    Raises
+    ------
+    ParamsError
+        The result would not be valid; the file is left as it was.
+    """
+    from ruamel.yaml import YAML
+
+    editor = YAML()
+    editor.preserve_quotes = True
+    tree = editor.load(Path(path))
+    _merge(tree, editor.load(Path(profile)))
+    with written_whole(path) as temporary:
+        editor.dump(tree, temporary)
+        load_params(temporary)
+
+
+def _merge(tree: dict, values: dict) -> None:
+    for name, value in values.items():
+        if isinstance(value, dict) and isinstance(tree.get(name), dict):
+            _merge(tree[name], value)
+        else:
+            tree[name] = value
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m assets.params PROFILE.yaml   (writes the profile's values into params.yaml)")
+    apply_profile("params.yaml", sys.argv[1])

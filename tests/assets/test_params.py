@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from assets.params import load_params
+from assets.params import apply_profile, load_params
 from models.errors import ParamsError
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -67,3 +67,23 @@ def test_an_override_replaces_a_value_and_is_checked_too():
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ParamsError, match="no such file"):
         load_params(tmp_path / "params.yaml")
+
+
+def test_the_papers_profile_changes_its_values_and_keeps_comments_and_the_rest(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.read_text())
+    apply_profile(path, PARAMS.with_name("params.paper.yaml"))
+    before, after = load_params(PARAMS), load_params(path)
+    assert (after.deepexp3d.backbone, after.deepexp3d.input_size) == ("resnet50", 224)
+    assert after.deepexp3d.augmentation == before.deepexp3d.augmentation
+    assert after.tracking == before.tracking
+    assert "# F, III-B" in path.read_text()
+
+
+def test_a_profile_with_an_unknown_key_leaves_the_file_as_it_was(tmp_path):
+    path, profile = tmp_path / "params.yaml", tmp_path / "profile.yaml"
+    path.write_text(PARAMS.read_text())
+    profile.write_text("tracking: {marginn: 1}\n")
+    with pytest.raises(ParamsError, match="marginn"):
+        apply_profile(path, profile)
+    assert path.read_text() == PARAMS.read_text()
