@@ -1,6 +1,8 @@
 """Independent work over many videos: a process pool, a progress bar, and one bad video that stops nobody else."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -8,7 +10,10 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from models.errors import DeepExp3DError, DiskFullError
+from models.errors import DeepExp3DError, DiskFullError, ModelMismatchError, WeightsMissingError
+
+# Faults of the machine or the project: every other job would meet them too, and none of them is to blame.
+COMMON_FAULTS = (DiskFullError, ModelMismatchError, WeightsMissingError)
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -24,8 +29,8 @@ def each(
 
     Raises
     ------
-    DiskFullError
-        Nothing further could be written either.
+    DiskFullError, ModelMismatchError, WeightsMissingError
+        No other job could be done either. Jobs that have not begun are given up; what is finished is kept.
     """
     bar = tqdm(total=len(jobs), desc=description, unit="video", mininterval=1.0)
     with bar:
@@ -35,25 +40,29 @@ def each(
             outcomes = _pooled(work, jobs, min(workers, len(jobs)))
         for job, outcome in outcomes:
             bar.update()
-            if isinstance(outcome, DiskFullError):
+            if isinstance(outcome, COMMON_FAULTS):
+                outcomes.close()
                 raise outcome
             yield job, outcome
 
 
 def _pooled(work, jobs, workers):
     pending, suspects = list(jobs), []
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with _processes(workers) as pool:
         futures = {pool.submit(_attempt, work, job): job for job in pending}
-        while futures:
-            for future in wait(futures, return_when=FIRST_COMPLETED).done:
-                job = futures.pop(future)
-                try:
-                    yield job, future.result()
-                except BrokenProcessPool:
-                    suspects.append(job)
+        try:
+            while futures:
+                for future in wait(futures, return_when=FIRST_COMPLETED).done:
+                    job = futures.pop(future)
+                    try:
+                        yield job, future.result()
+                    except BrokenProcessPool:
+                        suspects.append(job)
+        finally:
+            pool.shutdown(cancel_futures=True)
     # One process each: the job that breaks its own process is the culprit.
     for job in suspects:
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with _processes(1) as pool:
             try:
                 yield job, pool.submit(_attempt, work, job).result()
             except BrokenProcessPool:
@@ -63,6 +72,27 @@ def _pooled(work, jobs, workers):
                         f"{job}: the worker process died on it (out of memory?); leave it out or shorten it."
                     ),
                 )
+
+
+def _processes(number: int) -> ProcessPoolExecutor:
+    # Fresh processes: a forked one would inherit the locks of threads that it does not have.
+    return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=_begin_process)
+
+
+def _begin_process() -> None:
+    """One thread for linear algebra, as there are as many processes as cores; and no life after the parent's."""
+    from threadpoolctl import threadpool_limits
+
+    # The variables hold for libraries that are loaded later, the call for those that already are.
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    threadpool_limits(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot stop its workers, which would wait for work for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _attempt(work, job):
