@@ -5,13 +5,16 @@ DVC decides what is out of date; Dagster runs it, so that every run is in its hi
 """
 
 import argparse
+import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import yaml
+from filelock import FileLock, Timeout
 
 from assets import versioning
 from assets.raw_videos import assign_batches, take_in, video_batches
@@ -56,11 +59,25 @@ def bring_up_to_date(workspace: Workspace) -> list[str]:
         A stage failed. What was finished is kept, and the next run goes on from there.
     """
     done = []
-    with dagster_instance(workspace) as instance:
+    with _alone(workspace), dagster_instance(workspace) as instance:
         for step in STEPS:
             for partition in _partitions(workspace, instance, step):
                 done += _run_step(workspace, instance, step, partition)
     return done
+
+
+@contextlib.contextmanager
+def _alone(workspace: Workspace) -> Iterator[None]:
+    """Refuse to run beside another run of the same project: both would write the same files."""
+    lock = FileLock(workspace.path(".dvc", "run.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DeepExp3DError(f"{workspace.root}: another run is at work here; wait for it, or stop it.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def dagster_instance(workspace: Workspace) -> dg.DagsterInstance:
