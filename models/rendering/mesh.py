@@ -6,6 +6,8 @@ import numpy as np
 from models.morphable_model.model import EYE, MOUTH_CAVITY, SKIN, TEETH, TONGUE, MorphableModel
 from models.rendering.rasteriser import camera_points, rasterise
 
+# How far teeth and tongue are drawn behind where the model has them, mm.
+_TEETH_SETBACK = 6.0
 _CLAY = {SKIN: 0.78, EYE: 0.92, TEETH: 0.95, TONGUE: 0.6, MOUTH_CAVITY: 0.35}
 # Two lights, from the upper left and the right, so that both halves of a face show their relief.
 _LIGHTS = np.array([[-0.45, 0.5, 0.75], [0.7, 0.1, 0.5]])
@@ -86,6 +88,9 @@ def draw_mesh(
     height, width = image.shape[:2]
     fine_translation = 2 * np.asarray(translation) + 0.5
     points = camera_points(vertices, 2 * scale, rotation, fine_translation)
+    # Fitted expressions are not checked for collisions: without this, teeth come through pressed lips and chins.
+    inside = np.unique(model.triangles[np.isin(model.material, (TEETH, TONGUE))])
+    points[inside, 2] -= _TEETH_SETBACK
     raster = rasterise(points, model.triangles, (2 * height, 2 * width))
     normals = vertex_normals(vertices.astype(np.float64), model.triangles) @ np.asarray(rotation).T
     shade = np.zeros((2 * height, 2 * width))
