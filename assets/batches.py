@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ def process_batch(
 
     `work` returns one row per file it wrote, or found current, as `<track_id>.npz` in the batch's folder, and a row
     with another status than "ok" where there is none to write. A job that raises a domain error gets a row with
-    status "refused" and the error as reason. Files that no row names are removed.
+    status "refused" and the error as reason. Files that no row names are removed, also what a killed run left.
     """
     rows = []
     for job, outcome in each(work, jobs, workspace.workers, f"{batch}: {stage}"):
@@ -45,9 +46,9 @@ def process_batch(
     index = index.sort_values("track_id", ignore_index=True)
     folder = workspace.data(stage, batch)
     folder.mkdir(parents=True, exist_ok=True)
-    finished = set(index.track_id[index.status == "ok"])
-    for file in folder.glob("*.npz"):
-        if file.stem not in finished:
+    finished = {f"{track_id}.npz" for track_id in index.track_id[index.status == "ok"]}
+    for file in folder.iterdir():
+        if file.name not in finished:
             file.unlink()
     with written_whole(folder / "index.parquet") as path:
         index.to_parquet(path)
@@ -64,7 +65,7 @@ def is_current(path: Path, fingerprint: str) -> bool:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return "fingerprint" in archive.files and str(archive["fingerprint"]) == fingerprint
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError, BadZipFile):
         return False
 
 
@@ -78,6 +79,11 @@ def read_index(workspace: Workspace, stage: str, batches: Sequence[str]) -> pd.D
     paths = {batch: workspace.data(stage, batch, "index.parquet") for batch in batches}
     frames = [pd.read_parquet(path).assign(partition=batch) for batch, path in paths.items() if path.exists()]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*COLUMNS, "partition"])
+
+
+def total(index: pd.DataFrame, figure: str) -> int:
+    """Sum of one of a stage's own figures, a column that an index without a single result lacks."""
+    return int(index[figure].sum()) if figure in index else 0
 
 
 def pending_batches(

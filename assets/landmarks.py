@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.batches import chained, is_current, pending_batches, process_batch, stamp
+from assets.batches import chained, is_current, pending_batches, process_batch, stamp, total
 from assets.params import Landmarks
 from assets.raw_videos import all_batches, video_batches, videos_of
 from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
@@ -38,7 +38,7 @@ def detect_landmarks(workspace: Workspace, batches: Sequence[str] | None = None)
     refused = []
     for batch in chosen:
         index = process_batch(workspace, STAGE, batch, _jobs(workspace, batch), landmark_one)
-        rows += int(index.get("faces", 0).sum()) if len(index) else 0
+        rows += total(index, "faces")
         frames += int(index.frames.sum())
         refused.append(index[index.status != "ok"])
     refused = _concatenated(refused)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -19,6 +20,23 @@ STAGE = "raw_videos"
 SOURCES = {"synthetic": ("synthetic_facevid", "videos"), "sample": ("sample_clips",), "user": ("incoming",)}
 
 video_batches = dg.DynamicPartitionsDefinition(name="video_batches")
+
+
+@dataclass(frozen=True)
+class DescribeJob:
+    """One file to open: its path relative to the project folder, and whose it is."""
+
+    root: Path
+    path: str
+    subject: str | None
+    licence: str
+
+    @property
+    def source(self) -> str:
+        return next(name for name, parts in SOURCES.items() if Path(self.path).parts[1] == parts[0])
+
+    def __str__(self) -> str:
+        return self.path
 
 
 def take_in(workspace: Workspace, folder: Path | str) -> int:
@@ -91,12 +109,12 @@ def describe_raw_videos(workspace: Workspace, batches: Sequence[str] | None = No
     _forget(workspace, assigned)
     subjects = _subjects(workspace)
     for name in chosen:
-        jobs = [(workspace.root, path, *subjects.get(path, (None, None))) for path in assigned[name]]
+        jobs = [DescribeJob(workspace.root, path, *subjects.get(path, (None, "unknown"))) for path in assigned[name]]
         rows = []
         for job, outcome in each(describe_one, jobs, workspace.workers, f"{name}: reading files"):
             if isinstance(outcome, DeepExp3DError):
-                raise outcome
-            rows.append(outcome | {"path": job[1], "partition": name})
+                outcome = _unreadable(job, outcome)
+            rows.append(outcome | {"path": job.path, "partition": name})
         rows.sort(key=lambda row: row["path"])
         with written_whole(_batch_rows(workspace, name)) as path:
             path.write_text(json.dumps(rows, indent=1) + "\n")
@@ -116,13 +134,11 @@ def describe_raw_videos(workspace: Workspace, batches: Sequence[str] | None = No
     )
 
 
-def describe_one(job: tuple[Path, str, str | None, str | None]) -> dict:
+def describe_one(job: DescribeJob) -> dict:
     """One row of the manifest."""
     from models.video.manifest import describe_video
 
-    root, path, subject, licence = job
-    source = next(name for name, parts in SOURCES.items() if Path(path).parts[1] == parts[0])
-    return describe_video(root / path, source=source, subject=subject, licence=licence or "unknown")
+    return describe_video(job.root / job.path, source=job.source, subject=job.subject, licence=job.licence)
 
 
 def read_manifest(workspace: Workspace) -> pd.DataFrame:
@@ -139,6 +155,20 @@ def videos_of(workspace: Workspace, batch: str) -> pd.DataFrame:
 def all_batches(workspace: Workspace) -> list[str]:
     """Every batch of the manifest, sorted."""
     return sorted(read_manifest(workspace).partition.unique())
+
+
+def _unreadable(job: DescribeJob, error: DeepExp3DError) -> dict:
+    """Row of a file that ended the process which opened it."""
+    from models.video.manifest import COLUMNS, REFUSED, video_id
+
+    return dict.fromkeys(COLUMNS) | {
+        "video_id": video_id(job.path, job.source, None),
+        "source": job.source,
+        "subject": job.subject,
+        "licence": job.licence,
+        "status": REFUSED,
+        "reason": str(error),
+    }
 
 
 def _batch_rows(workspace: Workspace, batch: str) -> Path:
@@ -167,15 +197,17 @@ def _forget(workspace: Workspace, assigned: dict[str, list[str]]) -> None:
                 shutil.rmtree(workspace.data(stage, file.stem), ignore_errors=True)
 
 
-def _subjects(workspace: Workspace) -> dict[str, tuple[str | None, str | None]]:
+def _subjects(workspace: Workspace) -> dict[str, tuple[str | None, str]]:
     """Path -> (subject, licence), from any `subjects.csv` (file, subject, licence) beside the videos."""
     known = {}
     for parts in SOURCES.values():
         for listing in workspace.data(*parts).rglob("subjects.csv"):
-            for row in pd.read_csv(listing, dtype=str).to_dict("records"):
+            rows = pd.read_csv(listing, dtype=str, keep_default_na=False).to_dict("records")
+            if rows and "file" not in rows[0]:
+                raise VideoError(f"{listing}: lacks the column file; its header must be file,subject,licence.")
+            for row in rows:
                 path = str((listing.parent / row["file"]).relative_to(workspace.root))
-                values = [row.get(name) for name in ("subject", "licence")]
-                known[path] = tuple(value if isinstance(value, str) else None for value in values)
+                known[path] = row.get("subject") or None, row.get("licence") or "unknown"
     return known
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.batches import chained, pending_batches, process_batch, read_index
+from assets.batches import chained, pending_batches, process_batch, read_index, total
 from assets.params import Smoothing, Tracking
 from assets.raw_videos import all_batches, video_batches
 from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
@@ -42,8 +42,8 @@ def track_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) 
             "tracks": len(index),
             "lost": len(lost),
             "frames": int(index.frames[index.status == "ok"].sum()),
-            "false detections removed": int(index.get("false_detections", 0).sum()) if len(index) else 0,
-            "frames filled in": int(index.get("interpolated", 0).sum()) if len(index) else 0,
+            "false detections removed": total(index, "false_detections"),
+            "frames filled in": total(index, "interpolated"),
             "lost tracks": lost[["track_id", "reason"]],
         },
         pending=pending_batches(workspace, STAGE, all_batches(workspace), lambda name: _expected(workspace, name)),
