@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from assets.pool import each
+from assets.raw_videos import assigned_batches
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError
 from models.storage import load_arrays, save_arrays, written_whole
@@ -87,12 +88,14 @@ def total(index: pd.DataFrame, figure: str) -> int:
 
 
 def pending_batches(
-    workspace: Workspace, stage: str, batches: Sequence[str], expected: Callable[[str], Mapping[str, str]]
+    workspace: Workspace, stage: str, expected: Callable[[str], Mapping[str, str]]
 ) -> tuple[str, ...]:
-    """Batches whose index does not speak of exactly the videos and fingerprints that `expected(batch)` gives."""
+    """Batches without an index, or whose index does not speak of exactly the videos and fingerprints that
+    `expected(batch)` gives."""
     pending = []
-    for batch in batches:
+    for batch in assigned_batches(workspace):
         index = read_index(workspace, stage, [batch])
-        if set(zip(index.video_id, index.fingerprint, strict=True)) != set(expected(batch).items()):
+        done = workspace.data(stage, batch, "index.parquet").exists()
+        if not done or set(zip(index.video_id, index.fingerprint, strict=True)) != set(expected(batch).items()):
             pending.append(batch)
     return tuple(pending)

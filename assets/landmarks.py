@@ -50,7 +50,7 @@ def detect_landmarks(workspace: Workspace, batches: Sequence[str] | None = None)
             "videos without a face": len(refused),
             "refusals": refused[["video_id", "reason"]],
         },
-        pending=pending_batches(workspace, STAGE, all_batches(workspace), lambda name: _expected(workspace, name)),
+        pending=pending_batches(workspace, STAGE, lambda batch: _expected(workspace, batch)),
     )
 
 

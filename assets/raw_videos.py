@@ -82,7 +82,7 @@ def assign_batches(workspace: Workspace) -> dict[str, list[str]]:
         for parts in SOURCES.values()
         for path in find_videos([workspace.data(*parts)] if workspace.data(*parts).exists() else [])
     ]
-    ledger = workspace.data(STAGE, "batches.json")
+    ledger = _ledger(workspace)
     known = json.loads(ledger.read_text()) if ledger.exists() else {}
     size = workspace.params.raw_videos.videos_per_partition
     batches = {name: [path for path in paths if path in set(present)] for name, paths in known.items()}
@@ -157,6 +157,11 @@ def all_batches(workspace: Workspace) -> list[str]:
     return sorted(read_manifest(workspace).partition.unique())
 
 
+def assigned_batches(workspace: Workspace) -> list[str]:
+    """Every batch that videos have been assigned to, sorted, those that are not in the manifest yet too."""
+    return sorted(json.loads(_ledger(workspace).read_text()))
+
+
 def _unreadable(job: DescribeJob, error: DeepExp3DError) -> dict:
     """Row of a file that ended the process which opened it."""
     from models.video.manifest import COLUMNS, REFUSED, video_id
@@ -169,6 +174,10 @@ def _unreadable(job: DescribeJob, error: DeepExp3DError) -> dict:
         "status": REFUSED,
         "reason": str(error),
     }
+
+
+def _ledger(workspace: Workspace) -> Path:
+    return workspace.data(STAGE, "batches.json")
 
 
 def _batch_rows(workspace: Workspace, batch: str) -> Path:

@@ -49,7 +49,7 @@ def fit_reconstructions(workspace: Workspace, batches: Sequence[str] | None = No
             "not converged": int((~fitted.converged.astype(bool)).sum()) if len(fitted) else 0,
             "refusals": index[index.status != "ok"][["track_id", "reason"]],
         },
-        pending=pending_batches(workspace, STAGE, all_batches(workspace), lambda name: _expected(workspace, name)),
+        pending=pending_batches(workspace, STAGE, lambda batch: _expected(workspace, batch)),
     )
 
 

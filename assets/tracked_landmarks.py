@@ -46,7 +46,7 @@ def track_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) 
             "frames filled in": total(index, "interpolated"),
             "lost tracks": lost[["track_id", "reason"]],
         },
-        pending=pending_batches(workspace, STAGE, all_batches(workspace), lambda name: _expected(workspace, name)),
+        pending=pending_batches(workspace, STAGE, lambda batch: _expected(workspace, batch)),
     )
 
 

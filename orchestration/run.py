@@ -6,9 +6,11 @@ DVC decides what is out of date; Dagster runs it, so that every run is in its hi
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--videos", help="folder of videos to take in first (VIDEOS=folder make run)")
     options = parser.parse_args(arguments)
     begin = time.monotonic()
+    show_progress()
     try:
         workspace = Workspace.open()
         if options.videos:
@@ -42,12 +45,27 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{error}", file=sys.stderr)
         return 1
     seconds = time.monotonic() - begin
+    stages = sum(len(keys) for keys in workspace.partitions.values())
     if done:
         print(f"\nran {len(done)} stages in {seconds:.0f} s: {', '.join(done)}")
     else:
-        print(f"nothing to do: all {len(workspace.pipeline)} stages are up to date ({seconds:.0f} s)")
+        print(f"nothing to do: all {stages} stages are up to date ({seconds:.0f} s)")
     print(f"report: {workspace.path('reports', 'index.html')}")
     return 0
+
+
+def show_progress() -> None:
+    """Let the project's own log lines through to the terminal, and keep those of its libraries out."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    for name in ("models", "assets"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+    for name in ("dvc", "mlflow", "alembic", "pytorch_lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"pytorch_lightning|litdata|mlflow|dagster")
+    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 def bring_up_to_date(workspace: Workspace) -> list[str]:
@@ -147,12 +165,8 @@ def _report_finished(workspace: Workspace, instance: dg.DagsterInstance, step: S
     for stage in stages_of(step, partition):
         key = dg.AssetKey(stage.split("@")[0])
         for name in sorted(assign_batches(workspace)) if step.partitions == "batches" else [partition]:
-            seen = instance.get_event_records(
-                dg.EventRecordsFilter(
-                    dg.DagsterEventType.ASSET_MATERIALIZATION, asset_key=key, asset_partitions=[name] if name else None
-                ),
-                limit=1,
-            )
+            wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[name] if name else None)
+            seen = instance.fetch_materializations(wanted, limit=1).records
             tags = seen[0].asset_materialization.tags if seen else {}
             if tags.get("dagster/data_version") == versions[stage]:
                 continue
