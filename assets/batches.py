@@ -87,9 +87,7 @@ def total(index: pd.DataFrame, figure: str) -> int:
     return int(index[figure].sum()) if figure in index else 0
 
 
-def pending_batches(
-    workspace: Workspace, stage: str, expected: Callable[[str], Mapping[str, str]]
-) -> tuple[str, ...]:
+def pending_batches(workspace: Workspace, stage: str, expected: Callable[[str], Mapping[str, str]]) -> tuple[str, ...]:
     """Batches without an index, or whose index does not speak of exactly the videos and fingerprints that
     `expected(batch)` gives."""
     pending = []
