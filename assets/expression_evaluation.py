@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from assets.facevid_splits import read_splits
+from assets.landmark_correspondence import load_detector_model
 from assets.morphable_model import load_model
 from assets.raw_videos import read_manifest
 from assets.stage import StageResult, WorkspaceResource, main, materialise
@@ -83,7 +84,7 @@ def _per_frame_baseline(workspace: Workspace, frames: pd.DataFrame) -> np.ndarra
     """Expression (F, n_e) in mm by the per-frame linear fit, on the same frames."""
     from models.fitting.per_frame import fit_per_frame
 
-    model = load_model(workspace)
+    model = load_detector_model(workspace)
     landmarks = np.empty((len(frames), 68, 2))
     for video, positions in frames.groupby("video_id").groups.items():
         track = _track(workspace, video)

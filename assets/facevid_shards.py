@@ -7,7 +7,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from assets.facevid_splits import read_splits
-from assets.morphable_model import load_model
+from assets.landmark_correspondence import load_detector_model
 from assets.raw_videos import read_manifest
 from assets.stage import StageResult, WorkspaceResource, main, materialise
 from assets.workspace import Workspace
@@ -73,7 +73,7 @@ def _samples(workspace: Workspace, videos: pd.DataFrame, split: str) -> Iterator
     from models.video.decoding import read_frames
 
     settings = workspace.params.facevid_shards
-    model = load_model(workspace)
+    model = load_detector_model(workspace)
     target = template(model)
     manifest = read_manifest(workspace).set_index("video_id")
     for row in tqdm(videos.itertuples(), total=len(videos), desc=f"{split} shards", unit="video", mininterval=1.0):

@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.facevid_shards import samples_figure
+from assets.landmark_correspondence import offsets_path
 from assets.morphable_model import model_path
 from assets.params import FourDfab
 from assets.pool import each
@@ -24,6 +25,7 @@ class ScanJob:
 
     person: int
     model: Path
+    offsets: Path
     settings: FourDfab
 
     def __str__(self) -> str:
@@ -72,9 +74,11 @@ def scan_samples(job: ScanJob) -> list:
     from models.expression.shards import Sample
     from models.morphable_model import MorphableModel
     from models.rendering.synthetic_images import synthesise_scan
+    from models.storage import load_arrays
 
     settings = job.settings
-    model = MorphableModel.load(job.model)
+    # Cut out by the points that a detector would find, as all other images are.
+    model = MorphableModel.load(job.model).with_landmark_offsets(load_arrays(job.offsets)["offsets"])
     target = template(model)
     samples = []
     for emotion in EMOTIONS:
@@ -92,7 +96,7 @@ def scan_samples(job: ScanJob) -> list:
 
 def _samples(workspace: Workspace, people: range, split: str) -> Iterator:
     settings = workspace.params.four_dfab_samples
-    jobs = [ScanJob(person, model_path(workspace), settings) for person in people]
+    jobs = [ScanJob(person, model_path(workspace), offsets_path(workspace), settings) for person in people]
     # Chunks must not depend on which process was quicker.
     waiting = {}
     following = iter(jobs)

@@ -12,6 +12,7 @@ from models.emotion.settings import SearchSettings
 from models.errors import ParamsError
 from models.expression.settings import Augmentation, Hardware, Optimisation, TrainingSettings
 from models.fitting.settings import FitSettings
+from models.landmarks.settings import CorrespondenceSettings
 from models.morphable_model.embedded import EmbeddedModelSettings
 from models.rendering.settings import SyntheticImageSettings, SyntheticVideoSettings
 from models.storage import written_whole
@@ -209,6 +210,7 @@ class Params(Section):
 
     machine: Machine
     morphable_model: EmbeddedModelSettings
+    landmark_correspondence: CorrespondenceSettings
     synthetic_facevid: SyntheticFaceVid
     sample_clips: SampleClips
     raw_videos: RawVideos

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 import pandas as pd
+from filelock import FileLock
 
 from assets.pool import each
 from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
@@ -82,9 +83,18 @@ def assign_batches(workspace: Workspace) -> dict[str, list[str]]:
         for parts in SOURCES.values()
         for path in find_videos([workspace.data(*parts)] if workspace.data(*parts).exists() else [])
     ]
-    ledger = _ledger(workspace)
-    known = json.loads(ledger.read_text()) if ledger.exists() else {}
-    size = workspace.params.raw_videos.videos_per_partition
+    with _turn(workspace):
+        ledger = _ledger(workspace)
+        known = json.loads(ledger.read_text()) if ledger.exists() else {}
+        batches = _assigned(known, present, workspace.params.raw_videos.videos_per_partition)
+        if batches != known:
+            with written_whole(ledger) as temporary:
+                temporary.write_text(json.dumps(batches, indent=1) + "\n")
+    return batches
+
+
+def _assigned(known: dict[str, list[str]], present: list[str], size: int) -> dict[str, list[str]]:
+    """Batches of at most `size` of the present paths, as far as can be those that are known."""
     batches = {name: [path for path in paths if path in set(present)] for name, paths in known.items()}
     batches = {name: paths for name, paths in batches.items() if paths}
     assigned = {path for paths in batches.values() for path in paths}
@@ -96,9 +106,6 @@ def assign_batches(workspace: Workspace) -> dict[str, list[str]]:
             last = f"batch-{int(last.split('-')[1]) + 1 if last else 0:05d}"
             batches[last] = []
         batches[last].append(path)
-    if batches != known:
-        with written_whole(ledger) as temporary:
-            temporary.write_text(json.dumps(batches, indent=1) + "\n")
     return batches
 
 
@@ -118,7 +125,8 @@ def describe_raw_videos(workspace: Workspace, batches: Sequence[str] | None = No
         rows.sort(key=lambda row: row["path"])
         with written_whole(_batch_rows(workspace, name)) as path:
             path.write_text(json.dumps(rows, indent=1) + "\n")
-    manifest = _merge(workspace, assigned)
+    with _turn(workspace):
+        manifest = _merge(workspace, assigned)
     pending = [name for name in assigned if not _batch_rows(workspace, name).exists()]
     refused = manifest[manifest.status != "ok"]
     return StageResult(
@@ -174,6 +182,13 @@ def _unreadable(job: DescribeJob, error: DeepExp3DError) -> dict:
         "status": REFUSED,
         "reason": str(error),
     }
+
+
+def _turn(workspace: Workspace) -> FileLock:
+    """Context: one process at a time, as runs of several batches share the ledger and the manifest."""
+    lock = workspace.data(".scratch", f"{STAGE}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(lock)
 
 
 def _ledger(workspace: Workspace) -> Path:

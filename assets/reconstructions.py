@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.batches import chained, is_current, pending_batches, process_batch, read_index, stamp
+from assets.landmark_correspondence import offsets_path
 from assets.morphable_model import model_path
 from assets.raw_videos import all_batches, video_batches
 from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
@@ -26,6 +27,7 @@ class FitJob:
     tracks: tuple[Path, ...]
     folder: Path
     model: Path
+    offsets: Path
     settings: FitSettings
 
     def __str__(self) -> str:
@@ -64,7 +66,7 @@ def fit_one(job: FitJob) -> list[dict]:
     from models.morphable_model import MorphableModel
     from models.storage import load_arrays
 
-    model = MorphableModel.load(job.model)
+    model = MorphableModel.load(job.model).with_landmark_offsets(load_arrays(job.offsets)["offsets"])
     rows = []
     for track in job.tracks:
         output = job.folder / track.name
@@ -105,6 +107,7 @@ def _jobs(workspace: Workspace, batch: str) -> list[FitJob]:
             ),
             folder=workspace.data(STAGE, batch),
             model=model_path(workspace),
+            offsets=offsets_path(workspace),
             settings=workspace.params.reconstruction,
         )
         for video_id, fingerprint in _expected(workspace, batch).items()
@@ -113,7 +116,7 @@ def _jobs(workspace: Workspace, batch: str) -> list[FitJob]:
 
 def _expected(workspace: Workspace, batch: str) -> dict[str, str]:
     tracked = read_index(workspace, "tracked_landmarks", [batch])
-    base = workspace.fingerprint(STAGE, sha256_of(model_path(workspace)))
+    base = workspace.fingerprint(STAGE, sha256_of(model_path(workspace)), sha256_of(offsets_path(workspace)))
     return {row.video_id: chained(base, row.fingerprint) for row in tracked[tracked.status == "ok"].itertuples()}
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from assets.morphable_model import build_morphable_model, load_model, model_path
+from assets.landmark_correspondence import learn_landmark_correspondence, load_detector_model, offsets_path
+from assets.morphable_model import build_morphable_model, model_path
 from assets.workspace import Workspace
 from models.errors import LostTrackError
 
@@ -33,18 +34,21 @@ def video_landmarks(workspace: Workspace, video: Path, backend: str) -> "Detecti
     VideoError
         The file cannot be used.
     """
+    from tqdm import tqdm
+
     from models.landmarks.backend import load_backend
     from models.landmarks.video import landmark_video
 
     settings = workspace.params.landmarks
-    return landmark_video(
-        video,
-        load_backend(backend, **settings.options(backend)),
-        max_frames=workspace.params.tracking.frames_wanted,
-        redetect_every=settings.redetect_every,
-        max_side=settings.max_side,
-        progress=_progress("landmarks"),
-    )
+    with tqdm(desc="landmarks", unit="frame") as bar:
+        return landmark_video(
+            video,
+            load_backend(backend, **settings.options(backend)),
+            max_frames=workspace.params.tracking.frames_wanted,
+            redetect_every=settings.redetect_every,
+            max_side=settings.max_side,
+            progress=lambda done: bar.update(done - bar.n),
+        )
 
 
 def fit_single_video(workspace: Workspace, video: Path, backend: str) -> VideoFit:
@@ -108,18 +112,9 @@ def draw_fit(workspace: Workspace, video: Path, result: VideoFit, overlay: Path)
 
 
 def face_model(workspace: Workspace) -> "MorphableModel":
-    """The project's face model, built first if it is not there yet."""
+    """The project's face model with the detector's landmarks, made first if it is not there yet."""
     if not model_path(workspace).exists():
         build_morphable_model(workspace)
-    return load_model(workspace)
-
-
-def _progress(description: str):
-    from tqdm import tqdm
-
-    bar = tqdm(desc=description, unit="frame")
-
-    def update(done: int) -> None:
-        bar.update(done - bar.n)
-
-    return update
+    if not offsets_path(workspace).exists():
+        learn_landmark_correspondence(workspace)
+    return load_detector_model(workspace)

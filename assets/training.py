@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets import experiments
-from assets.morphable_model import load_model
+from assets.landmark_correspondence import load_detector_model
 from assets.stage import StageResult
 from assets.workspace import Workspace
 from models.storage import written_whole
@@ -40,7 +40,7 @@ def train_stage(
         )
         result = train(
             shards,
-            load_model(workspace),
+            load_detector_model(workspace),
             section.settings(),
             folder,
             seed=section.seed,

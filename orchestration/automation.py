@@ -23,7 +23,8 @@ def new_videos(context: dg.SensorEvaluationContext, workspace: WorkspaceResource
     if gone:
         requests.append(video_batches.build_delete_request(gone))
     return dg.SensorResult(
-        run_requests=[dg.RunRequest(run_key=f"{name}:{now[name]}", partition_key=name) for name in changed],
+        # Without run keys: a batch that is again as it once was, a file having gone and come back, is to be run again.
+        run_requests=[dg.RunRequest(partition_key=name) for name in changed],
         dynamic_partitions_requests=requests,
         cursor=json.dumps(now),
     )

@@ -80,6 +80,17 @@ def _landmark_weights(workspace: Workspace) -> Findings:
     yield "detector and landmark network", len(files) >= 2, files
 
 
+@contract("landmark_correspondence")
+def _landmark_correspondence(workspace: Workspace) -> Findings:
+    """Offsets of 68 points that bring the model's points closer to the detector's."""
+    arrays = load_arrays(workspace.data("landmark_correspondence", "offsets.npz"))
+    yield "68 points", arrays["offsets"].shape == (68, 3), arrays["offsets"].shape
+    figures = (round(float(arrays["before"].mean()), 4), round(float(arrays["after"].mean()), 4))
+    yield "closer with than without", figures[1] <= figures[0], figures
+    largest = float(np.abs(arrays["offsets"]).max())
+    yield "less than 25 mm", largest < 25, round(largest, 1)
+
+
 @contract("synthetic_facevid")
 def _synthetic_facevid(workspace: Workspace) -> Findings:
     """As many videos as asked for, each with its truth."""

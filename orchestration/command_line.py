@@ -2,13 +2,14 @@
 
 import json
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from models.errors import DeepExp3DError
+from models.errors import DeepExp3DError, VideoError
 
 app = typer.Typer(
     name="deepexp3d",
@@ -53,6 +54,8 @@ def predict(
     from models.expression.predictor import Predictor, predict_paths
 
     with _errors_in_a_line():
+        if out is not None:
+            _table_writer(out)
         predictor = Predictor.load(model, features_only=features_only, backend=str(backend))
         rows = list(predict_paths(paths, predictor, overlay=overlay))
         table = pd.DataFrame(rows)
@@ -100,25 +103,54 @@ def landmarks(
 
     with _errors_in_a_line():
         workspace = Workspace.open()
-        for path in paths:
-            target = out if len(paths) == 1 else out / f"{Path(path).stem}.npz"
-            found = video_landmarks(workspace, Path(path), str(backend))
+        files = _files(paths)
+        single = len(paths) == 1 and not Path(paths[0]).is_dir()
+        failures = 0
+        for file in files:
+            target = out if single else out / f"{file.stem}.npz"
+            try:
+                found = video_landmarks(workspace, file, str(backend))
+            except VideoError as error:
+                failures += 1
+                if failures == len(files):
+                    raise
+                print(f"deepexp3d: {error}", file=sys.stderr)
+                continue
             found.save(target)
             print(f"{target}: {len(found)} faces in {found.frame_count} frames")
+
+
+TABLE_WRITERS = {
+    ".csv": lambda table, path: table.to_csv(path, index=False),
+    ".parquet": lambda table, path: table.to_parquet(path),
+    ".json": lambda table, path: path.write_text(json.dumps(json.loads(table.to_json(orient="records")), indent=1)),
+}
+
+
+def _table_writer(out: Path) -> Callable[..., None]:
+    """What writes a table to a file of this name."""
+    if out.suffix not in TABLE_WRITERS:
+        raise DeepExp3DError(
+            f"{out}: unknown kind of table '{out.suffix}'; end the name in {', '.join(TABLE_WRITERS)}."
+        )
+    return TABLE_WRITERS[out.suffix]
 
 
 def _write_table(table, out: Path) -> None:
     from models.storage import written_whole
 
-    writers = {
-        ".csv": lambda path: table.to_csv(path, index=False),
-        ".parquet": lambda path: table.to_parquet(path),
-        ".json": lambda path: path.write_text(json.dumps(json.loads(table.to_json(orient="records")), indent=1)),
-    }
-    if out.suffix not in writers:
-        raise DeepExp3DError(f"{out}: unknown kind of table '{out.suffix}'; end the name in .csv, .parquet or .json.")
     with written_whole(out) as path:
-        writers[out.suffix](path)
+        _table_writer(out)(table, path)
+
+
+def _files(paths: list[str]) -> list[Path]:
+    """The files that are named, and the videos in folders that are."""
+    from models.video.manifest import find_videos
+
+    files = [file for path in map(Path, paths) for file in (find_videos([path]) if path.is_dir() else [path])]
+    if not files:
+        raise VideoError(f"{', '.join(paths)}: no mp4, mov, avi, mkv or webm file in it; name another.")
+    return files
 
 
 class _errors_in_a_line:

@@ -25,8 +25,8 @@ class Step:
 STEPS = (
     Step(
         "prepare",
-        "Face model, detector weights, synthetic videos and sample clips",
-        ("morphable_model", "landmark_weights", "synthetic_facevid", "sample_clips"),
+        "Face model, detector weights and what they mean on it, synthetic videos and sample clips",
+        ("morphable_model", "landmark_weights", "landmark_correspondence", "synthetic_facevid", "sample_clips"),
     ),
     Step(
         "facevid_batches",

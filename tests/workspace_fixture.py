@@ -14,6 +14,8 @@ TINY = {
     "morphable_model.heads": 300,
     "morphable_model.sequences": 40,
     "morphable_model.sequence_frames": 120,
+    "landmark_correspondence.people": 4,
+    "landmark_correspondence.views": 2,
     "synthetic_facevid.people": 6,
     "synthetic_facevid.video.frames": 24,
     "synthetic_facevid.video.size": 192,

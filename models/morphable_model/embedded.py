@@ -117,7 +117,7 @@ def _build(settings: EmbeddedModelSettings, seed: int) -> MorphableModel:
         identity_basis=identity_basis.astype(np.float32),
         identity_std=identity_std.astype(np.float32),
         expression_basis=expression_basis.astype(np.float32),
-        expression_std=np.sqrt((flat**2).mean(0)).astype(np.float32),
+        expression_std=_balanced_deviation(unit_coefficients).astype(np.float32),
         triangles=mesh.triangles.astype(np.int32),
         uv=mesh.uv.astype(np.float32),
         uv_triangles=mesh.uv_triangles.astype(np.int32),
@@ -251,6 +251,17 @@ def _expression_basis(units: np.ndarray, activations: np.ndarray, components: in
     energy = chosen.T @ mixing @ second_moment @ mixing.T @ chosen
     rotation = _leading_eigenvectors(energy, components)[1]
     return _with_fixed_signs(frame @ chosen @ rotation)
+
+
+def _balanced_deviation(units: np.ndarray) -> np.ndarray:
+    """Root mean square (n_e,) in mm, about rest, of coefficients when all units (K, n_e) are used equally often.
+
+    In natural sequences a cheek is hardly ever puffed: measured by those, a puffed cheek would be thirty standard
+    deviations of its coefficient, and the errors of the rarest movements would outweigh all others.
+    """
+    usage, mean_square_strength = 0.2, 1 / 3
+    second_moment = usage * mean_square_strength * _side_correlation()
+    return np.sqrt(np.einsum("kj,kl,lj->j", units, second_moment, units))
 
 
 def _side_correlation() -> np.ndarray:

@@ -1,6 +1,6 @@
 """The combined identity and expression 3D Morphable Model, equation (1): `x(i, e) = mean + U_id i + U_exp e`."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +22,9 @@ INNER_FACE = np.arange(17, 68)
 SKIN, EYE, TEETH, TONGUE, MOUTH_CAVITY = range(5)
 
 
+_NOT_ARRAYS_OF_THE_FILE = {"extras", "landmark_offsets"}
+
+
 @dataclass(frozen=True)
 class MorphableModel:
     """A 3DMM with N vertices, n_i identity and n_e expression components (157 and 28 in the paper), in millimetres.
@@ -32,7 +35,7 @@ class MorphableModel:
     identity_basis : (3N, n_i) orthonormal columns over the vectorised shape [x1, y1, z1, x2, ...]
     identity_std : (n_i,) standard deviations of the identity coefficients
     expression_basis : (3N, n_e) orthonormal columns, offsets from the neutral face (e = 0 is a face at rest)
-    expression_std : (n_e,) scale of each expression coefficient: root mean square about rest
+    expression_std : (n_e,) scale of each expression coefficient, mm: root mean square about rest in balanced use
     triangles : (T, 3) vertex indices, counter-clockwise seen from outside
     uv : (U, 2) texture coordinates in [0, 1], v upwards
     uv_triangles : (T, 3) indices into `uv` (seams make U differ from N)
@@ -43,6 +46,8 @@ class MorphableModel:
     expression_covariance : (n_e, n_e) their covariance, mm^2
     expression_acceleration_covariance : (n_e, n_e) covariance of second differences at 30 frames a second, mm^2
     name, licence : what the model is and on what terms it may be used
+    landmark_offsets : (68, 3) mm, where a detector's points lie relative to the model's, moving with the head as a
+        whole; zeros for the model's own. They belong to a detector, so a model's file does not hold them
     extras : further arrays that only some models have, such as `unit_names` (K,), `units` (K, n_e) (face units as
         expression coefficients), `eye_local` (N, 3) and masks over the texture
     """
@@ -64,6 +69,7 @@ class MorphableModel:
     name: str = "unnamed"
     licence: str = "unknown"
     extras: dict[str, np.ndarray] = field(default_factory=dict)
+    landmark_offsets: np.ndarray = field(default_factory=lambda: np.zeros((68, 3)))
 
     def __post_init__(self):
         for problem in _problems(self):
@@ -103,7 +109,11 @@ class MorphableModel:
     @cached_property
     def landmark_mean(self) -> np.ndarray:
         """(68, 3) mm."""
-        return self.landmarks_of(self.mean.astype(np.float64))
+        return self.landmarks_of(self.mean.astype(np.float64)) + self.landmark_offsets
+
+    def with_landmark_offsets(self, offsets: np.ndarray) -> "MorphableModel":
+        """The same model whose landmarks are those of a detector, `offsets` (68, 3) mm away from its own."""
+        return replace(self, landmark_offsets=np.asarray(offsets, np.float64))
 
     @cached_property
     def landmark_identity_basis(self) -> np.ndarray:
@@ -126,7 +136,11 @@ class MorphableModel:
 
     def save(self, path: Path | str) -> None:
         """Write `model.npz`; the same model always gives the same bytes."""
-        arrays = {item.name: np.asarray(getattr(self, item.name)) for item in fields(self) if item.name != "extras"}
+        arrays = {
+            item.name: np.asarray(getattr(self, item.name))
+            for item in fields(self)
+            if item.name not in _NOT_ARRAYS_OF_THE_FILE
+        }
         save_arrays(path, **arrays, **{f"extra_{name}": value for name, value in sorted(self.extras.items())})
 
     @classmethod
@@ -148,7 +162,7 @@ class MorphableModel:
             raise ModelMismatchError(f"{path}: not a readable face model ({error}); build it again.") from error
         extras = {name.removeprefix("extra_"): value for name, value in arrays.items() if name.startswith("extra_")}
         known = {name: value for name, value in arrays.items() if not name.startswith("extra_")}
-        wanted = {item.name for item in fields(cls)} - {"extras"}
+        wanted = {item.name for item in fields(cls)} - _NOT_ARRAYS_OF_THE_FILE
         if missing := sorted(wanted - set(known)):
             raise ModelMismatchError(f"{path}: the face model lacks {', '.join(missing)}; build or convert it again.")
         texts = {name: str(known.pop(name)) for name in ("name", "licence")}
@@ -172,6 +186,7 @@ def _problems(model: MorphableModel):
         "uv": (model.uv.shape[0], 2),
         "landmark_vertices": (68, 3),
         "landmark_weights": (68, 3),
+        "landmark_offsets": (68, 3),
         "expression_mean": (ne,),
         "expression_covariance": (ne, ne),
         "expression_acceleration_covariance": (ne, ne),

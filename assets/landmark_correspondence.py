@@ -1,0 +1,79 @@
+"""Where the landmark detector's points lie on the face model."""
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from assets.morphable_model import load_model
+from assets.stage import StageResult, WorkspaceResource, main, materialise
+from assets.workspace import Workspace
+from models.morphable_model import MorphableModel
+from models.morphable_model.model import INNER_LIPS, JAW, LEFT_BROW, LEFT_EYE, NOSE, OUTER_LIPS, RIGHT_BROW, RIGHT_EYE
+from models.storage import load_arrays, save_arrays
+
+STAGE = "landmark_correspondence"
+REGIONS = {
+    "jaw": JAW,
+    "brows": np.r_[RIGHT_BROW, LEFT_BROW],
+    "nose": NOSE,
+    "eyes": np.r_[RIGHT_EYE, LEFT_EYE],
+    "mouth": np.r_[OUTER_LIPS, INNER_LIPS],
+}
+
+
+def learn_landmark_correspondence(workspace: Workspace) -> StageResult:
+    """Learn the offsets of the chosen backend's points on rendered heads; recorded points count as the model's own."""
+    from models.landmarks.backend import load_backend
+    from models.landmarks.correspondence import Correspondence, learn_correspondence
+
+    chosen = workspace.params.landmarks
+    if chosen.backend == "recorded":
+        found = Correspondence(np.zeros((68, 3)), np.zeros(68), np.zeros(68), 0)
+    else:
+        found = learn_correspondence(
+            load_model(workspace),
+            load_backend(chosen.backend, **chosen.options(chosen.backend)),
+            workspace.params.landmark_correspondence,
+            progress=lambda pictures: tqdm(pictures, desc="detector on the model", unit="picture"),
+        )
+    save_arrays(workspace.data(STAGE, "offsets.npz"), offsets=found.offsets, before=found.before, after=found.after)
+    rows = [
+        {
+            "region": name,
+            "without offsets, %": float(100 * found.before[points].mean()),
+            "with offsets, %": float(100 * found.after[points].mean()),
+        }
+        for name, points in REGIONS.items()
+    ]
+    return StageResult(
+        {
+            "backend": chosen.backend,
+            "pictures": found.pictures,
+            "data": "synthetic",
+            "distance from the model's points, of the inter-ocular distance": pd.DataFrame(rows),
+        }
+    )
+
+
+def load_detector_model(workspace: Workspace) -> MorphableModel:
+    """The face model whose landmarks are those that the landmark backend finds."""
+    return load_model(workspace).with_landmark_offsets(load_arrays(offsets_path(workspace))["offsets"])
+
+
+def offsets_path(workspace: Workspace):
+    return workspace.data(STAGE, "offsets.npz")
+
+
+@dg.asset(name=STAGE, group_name="face_model", deps=["morphable_model", "landmark_weights"], kinds={"numpy", "dvc"})
+def landmark_correspondence(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """Offsets from the model's 68 landmarks to the points of the same name that the detector finds.
+
+    A detector's brow is the upper edge of a brow, and its jaw what is seen of one. Fits that do not know it take the
+    difference for identity and expression.
+    """
+    return materialise(context, workspace, learn_landmark_correspondence)
+
+
+if __name__ == "__main__":
+    main(STAGE, learn_landmark_correspondence)
