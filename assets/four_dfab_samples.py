@@ -110,7 +110,9 @@ def _samples(workspace: Workspace, people: range, split: str) -> Iterator:
             current = next(following, None)
 
 
-@dg.asset(name=STAGE, group_name="expression", deps=["morphable_model"], kinds={"litdata", "dvc"})
+@dg.asset(
+    name=STAGE, group_name="expression", deps=["morphable_model", "landmark_correspondence"], kinds={"litdata", "dvc"}
+)
 def four_dfab_samples(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Renders of scans whose expression is true rather than fitted: synthetic ones, in place of 4DFAB."""
     return materialise(context, workspace, write_scan_samples)

@@ -1,5 +1,8 @@
 """Where the landmark detector's points lie on the face model."""
 
+from pathlib import Path
+from zipfile import BadZipFile
+
 import dagster as dg
 import numpy as np
 import pandas as pd
@@ -8,6 +11,7 @@ from tqdm import tqdm
 from assets.morphable_model import load_model
 from assets.stage import StageResult, WorkspaceResource, main, materialise
 from assets.workspace import Workspace
+from models.errors import ModelMismatchError
 from models.morphable_model import MorphableModel
 from models.morphable_model.model import INNER_LIPS, JAW, LEFT_BROW, LEFT_EYE, NOSE, OUTER_LIPS, RIGHT_BROW, RIGHT_EYE
 from models.storage import load_arrays, save_arrays
@@ -58,10 +62,26 @@ def learn_landmark_correspondence(workspace: Workspace) -> StageResult:
 
 def load_detector_model(workspace: Workspace) -> MorphableModel:
     """The face model whose landmarks are those that the landmark backend finds."""
-    return load_model(workspace).with_landmark_offsets(load_arrays(offsets_path(workspace))["offsets"])
+    return load_model(workspace).with_landmark_offsets(read_offsets(offsets_path(workspace)))
 
 
-def offsets_path(workspace: Workspace):
+def read_offsets(path: Path) -> np.ndarray:
+    """Offsets (68, 3) in mm from the model's landmarks to the detector's.
+
+    Raises
+    ------
+    ModelMismatchError
+        The file is missing or damaged.
+    """
+    try:
+        return load_arrays(path)["offsets"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise ModelMismatchError(
+            f"{path}: no readable offsets ({error}); make them with `python -m assets.landmark_correspondence`."
+        ) from error
+
+
+def offsets_path(workspace: Workspace) -> Path:
     return workspace.data(STAGE, "offsets.npz")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.batches import chained, is_current, pending_batches, process_batch, read_index, stamp
-from assets.landmark_correspondence import offsets_path
+from assets.landmark_correspondence import offsets_path, read_offsets
 from assets.morphable_model import model_path
 from assets.raw_videos import all_batches, video_batches
 from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
@@ -66,7 +66,7 @@ def fit_one(job: FitJob) -> list[dict]:
     from models.morphable_model import MorphableModel
     from models.storage import load_arrays
 
-    model = MorphableModel.load(job.model).with_landmark_offsets(load_arrays(job.offsets)["offsets"])
+    model = MorphableModel.load(job.model).with_landmark_offsets(read_offsets(job.offsets))
     rows = []
     for track in job.tracks:
         output = job.folder / track.name
@@ -125,7 +125,7 @@ def _expected(workspace: Workspace, batch: str) -> dict[str, str]:
     group_name="facevid",
     partitions_def=video_batches,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    deps=["tracked_landmarks", "morphable_model"],
+    deps=["tracked_landmarks", "morphable_model", "landmark_correspondence"],
     kinds={"numpy", "dvc"},
 )
 def reconstructions(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:

@@ -1,5 +1,9 @@
 """Fixtures shared by all tests."""
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -50,3 +54,53 @@ def small_model() -> MorphableModel:
         name="small",
         licence="CC0-1.0",
     )
+
+
+@pytest.fixture(scope="session")
+def prepared_project(tmp_path_factory):
+    """A project with a face model of few heads and what the detector's points mean on it, made once."""
+    from assets.landmark_correspondence import learn_landmark_correspondence
+    from assets.morphable_model import build_morphable_model
+    from tests.workspace_fixture import make_project
+
+    workspace = make_project(tmp_path_factory.mktemp("prepared"), **{"machine.workers": 1})
+    build_morphable_model(workspace)
+    learn_landmark_correspondence(workspace)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def new_project(prepared_project) -> Callable:
+    """Function of a folder, and parameters by dotted name, that makes a project with its face model there."""
+    from tests.workspace_fixture import make_project
+
+    def make(folder: Path, **overrides):
+        folder.mkdir(parents=True)
+        workspace = make_project(folder, **({"machine.workers": 1} | overrides))
+        for stage in ("morphable_model", "landmark_correspondence"):
+            shutil.copytree(prepared_project.data(stage), workspace.data(stage))
+        return workspace
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def filmed(prepared_project) -> Callable[[int], list[np.ndarray]]:
+    """Function of a person's number that gives 24 images (192, 192, 3) of somebody who talks to the camera."""
+    from dataclasses import replace
+
+    from assets.morphable_model import load_model
+    from models.rendering.synthetic_video import synthesise_video
+
+    settings = prepared_project.params.synthetic_facevid
+    still = replace(settings.video, still_share=1.0, occluder_share=0.0)
+    clips: dict[int, list[np.ndarray]] = {}
+
+    def film(person: int) -> list[np.ndarray]:
+        if person not in clips:
+            clips[person] = list(
+                synthesise_video(load_model(prepared_project), person, 0, settings.seed, still).images()
+            )
+        return clips[person]
+
+    return film

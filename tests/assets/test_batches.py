@@ -1,5 +1,7 @@
 """Which video is in which batch, which batches are pending, and when DVC hears of it."""
 
+import threading
+
 import dagster as dg
 import pytest
 
@@ -10,6 +12,7 @@ from assets.raw_videos import assign_batches, describe_raw_videos, raw_videos, r
 from assets.sample_clips import fetch_sample_clips
 from assets.stage import WorkspaceResource
 from assets.synthetic_facevid import render_synthetic_facevid
+from models.video.manifest import manifest_of
 from tests.odd_videos import encode
 
 
@@ -84,6 +87,26 @@ def test_batches_that_have_not_been_described_are_pending(project):
     assert read_manifest(project).partition.unique().tolist() == ["batch-00001"]
     assert describe_raw_videos(project, ["batch-00000"]).pending == ()
     assert len(read_manifest(project)) == 4
+
+
+def test_runs_of_two_batches_at_once_lose_neither(project, monkeypatch):
+    add(project, "a.mp4", "b.mp4", "c.mp4", "d.mp4")
+    first_may_go_on, first_has_read = threading.Event(), threading.Event()
+
+    def slow_at_first(rows):
+        if not first_has_read.is_set():
+            first_has_read.set()
+            first_may_go_on.wait(1)
+        return manifest_of(rows)
+
+    monkeypatch.setattr("models.video.manifest.manifest_of", slow_at_first)
+    first = threading.Thread(target=describe_raw_videos, args=(project, ["batch-00000"]))
+    first.start()
+    first_has_read.wait(30)
+    describe_raw_videos(project, ["batch-00001"])
+    first_may_go_on.set()
+    first.join()
+    assert read_manifest(project).partition.unique().tolist() == ["batch-00000", "batch-00001"]
 
 
 def test_a_batch_whose_videos_changed_is_pending_for_the_stages_that_follow(project, filmed):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from assets.batches import read_index
+from assets.landmark_correspondence import offsets_path
 from assets.landmarks import detect_landmarks
 from assets.morphable_model import model_path
 from assets.raw_videos import describe_raw_videos, take_in
@@ -83,6 +84,13 @@ def test_a_face_model_that_does_not_fit_stops_the_fits_and_blames_no_video(proje
     assert len(read_index(project, "reconstructions", BATCHES)) == 0
     model_path(project).write_bytes(whole)
     assert fit_reconstructions(project).metadata["tracks fitted"] == 2
+
+
+def test_damaged_landmark_offsets_stop_the_fits_and_blame_no_video(project):
+    offsets_path(project).write_bytes(offsets_path(project).read_bytes()[:300])
+    with pytest.raises(ModelMismatchError, match=r"offsets\.npz: no readable offsets"):
+        fit_reconstructions(project)
+    assert len(read_index(project, "reconstructions", BATCHES)) == 0
 
 
 def test_a_smaller_face_model_makes_all_fits_anew(project):
