@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,35 +26,66 @@ class VideoJob(Protocol):
     fingerprint: str
 
 
-def process_batch(
-    workspace: Workspace, stage: str, batch: str, jobs: Sequence[VideoJob], work: Callable[[VideoJob], list[dict]]
+def process_batches(
+    workspace: Workspace,
+    stage: str,
+    jobs: Mapping[str, Sequence[VideoJob]],
+    work: Callable[[VideoJob], list[dict]],
 ) -> pd.DataFrame:
-    """Do a batch's jobs and write its index: one row per result (`COLUMNS` and the stage's own figures).
+    """Do the jobs of several batches in one pool; each batch gets its index when its last job is done.
 
     `work` returns one row per file it wrote, or found current, as `<track_id>.npz` in the batch's folder, and a row
     with another status than "ok" where there is none to write. A job that raises a domain error gets a row with
-    status "refused" and the error as reason. Files that no row names are removed, also what a killed run left.
+    status "refused" and the error as reason.
+
+    Returns
+    -------
+    The rows of all these batches' indices: `COLUMNS`, the stage's own figures, and the batch as `partition`.
     """
-    rows = []
-    for job, outcome in each(work, jobs, workspace.workers, f"{batch}: {stage}"):
-        if isinstance(outcome, DeepExp3DError):
-            outcome = [{"track_id": job.video_id, "status": "refused", "reason": str(outcome)}]
-        rows += [
-            {"video_id": job.video_id, "frames": 0, "reason": "", "fingerprint": job.fingerprint} | row
-            for row in outcome
-        ]
+    left = {batch: len(batch_jobs) for batch, batch_jobs in jobs.items()}
+    rows: dict[str, list[dict]] = {batch: [] for batch in jobs}
+    pairs = [_BatchJob(batch, job) for batch, batch_jobs in jobs.items() for job in batch_jobs]
+    for (batch, job), outcome in each(partial(_without_batch, work), pairs, workspace.workers, stage):
+        rows[batch] += _rows(job, outcome)
+        left[batch] -= 1
+        if not left[batch]:
+            _write_index(workspace.data(stage, batch), rows[batch])
+    for batch, batch_jobs in jobs.items():
+        if not batch_jobs:
+            _write_index(workspace.data(stage, batch), [])
+    return read_index(workspace, stage, list(jobs))
+
+
+class _BatchJob(NamedTuple):
+    batch: str
+    job: VideoJob
+
+    def __str__(self) -> str:
+        return str(self.job)
+
+
+def _without_batch(work: Callable[[VideoJob], list[dict]], pair: _BatchJob) -> list[dict]:
+    return work(pair.job)
+
+
+def _rows(job: VideoJob, outcome: list[dict] | DeepExp3DError) -> list[dict]:
+    if isinstance(outcome, DeepExp3DError):
+        outcome = [{"track_id": job.video_id, "status": "refused", "reason": str(outcome)}]
+    common = {"video_id": job.video_id, "frames": 0, "reason": "", "fingerprint": job.fingerprint}
+    return [common | row for row in outcome]
+
+
+def _write_index(folder: Path, rows: list[dict]) -> None:
+    """Write a batch's index, and remove files that it does not name, also what a killed run left."""
     index = pd.DataFrame(rows, columns=None if rows else COLUMNS)
     index = index[COLUMNS + [name for name in index.columns if name not in COLUMNS]]
     index = index.sort_values("track_id", ignore_index=True)
-    folder = workspace.data(stage, batch)
-    folder.mkdir(parents=True, exist_ok=True)
     finished = {f"{track_id}.npz" for track_id in index.track_id[index.status == "ok"]}
-    for file in folder.iterdir():
+    for file in folder.glob("*"):
         if file.name not in finished:
             file.unlink()
     with written_whole(folder / "index.parquet") as path:
         index.to_parquet(path)
-    return index
 
 
 def chained(*fingerprints: str) -> str:

@@ -56,7 +56,8 @@ def training_run(
         "dagster_run_id": dagster_run_id or os.environ.get("DAGSTER_RUN_ID", ""),
         "overrides": str(dict(workspace.overrides)) if workspace.overrides else "",
     }
-    tags |= {f"dvc_md5.{path}": md5 for path, md5 in versioning.input_versions(workspace.root, stage).items()}
+    versions = versioning.path_versions(workspace.root)
+    tags |= {f"dvc_md5.{path}": versions[path] for path in workspace.inputs(stage) if path in versions}
     with mlflow.start_run(run_name=stage, tags={key: value for key, value in tags.items() if value}) as run:
         mlflow.log_params(flattened(parameters))
         yield run

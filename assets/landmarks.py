@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 
-from assets.batches import chained, is_current, pending_batches, process_batch, stamp, total
+from assets.batches import chained, is_current, pending_batches, process_batches, stamp, total
 from assets.params import Landmarks
 from assets.raw_videos import all_batches, video_batches, videos_of
 from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
@@ -33,20 +34,13 @@ class LandmarkJob:
 def detect_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
     """Find the faces of every usable video in the given batches (all by default); finished videos are kept."""
     chosen = batches or all_batches(workspace)
-    rows = 0
-    frames = 0
-    refused = []
-    for batch in chosen:
-        index = process_batch(workspace, STAGE, batch, _jobs(workspace, batch), landmark_one)
-        rows += total(index, "faces")
-        frames += int(index.frames.sum())
-        refused.append(index[index.status != "ok"])
-    refused = _concatenated(refused)
+    index = process_batches(workspace, STAGE, {batch: _jobs(workspace, batch) for batch in chosen}, landmark_one)
+    refused = index[index.status != "ok"]
     return StageResult(
         {
             "backend": workspace.params.landmarks.backend,
-            "frames": frames,
-            "faces": rows,
+            "frames": int(index.frames.sum()),
+            "faces": total(index, "faces"),
             "videos without a face": len(refused),
             "refusals": refused[["video_id", "reason"]],
         },
@@ -63,16 +57,14 @@ def landmark_one(job: LandmarkJob) -> list[dict]:
         No face in any frame.
     """
     from models.errors import NoFaceError
-    from models.landmarks.backend import load_backend
     from models.landmarks.video import Detections, landmark_video
 
     if is_current(job.output, job.fingerprint):
         found = Detections.load(job.output)
     else:
-        backend = load_backend(job.settings.backend, **job.settings.options(job.settings.backend))
         found = landmark_video(
             job.video,
-            backend,
+            _warm_backend(job.settings),
             max_frames=job.max_frames,
             redetect_every=job.settings.redetect_every,
             max_side=job.settings.max_side,
@@ -84,6 +76,14 @@ def landmark_one(job: LandmarkJob) -> list[dict]:
         found.save(job.output)
         stamp(job.output, job.fingerprint)
     return [{"track_id": job.video_id, "status": "ok", "frames": found.frame_count, "faces": len(found)}]
+
+
+@cache
+def _warm_backend(settings: Landmarks):
+    """One detector a process: its networks take longer to load than a short clip to go through them."""
+    from models.landmarks.backend import load_backend
+
+    return load_backend(settings.backend, **settings.options(settings.backend))
 
 
 def _jobs(workspace: Workspace, batch: str) -> list[LandmarkJob]:
@@ -105,12 +105,6 @@ def _jobs(workspace: Workspace, batch: str) -> list[LandmarkJob]:
 def _expected(workspace: Workspace, batch: str) -> dict[str, str]:
     base = workspace.fingerprint(STAGE)
     return {row.video_id: chained(base, row.sha256) for row in videos_of(workspace, batch).itertuples()}
-
-
-def _concatenated(frames):
-    import pandas as pd
-
-    return pd.concat(frames, ignore_index=True)
 
 
 @dg.asset(

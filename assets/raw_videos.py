@@ -56,7 +56,7 @@ def take_in(workspace: Workspace, folder: Path | str) -> int:
     videos = find_videos([folder])
     if not videos:
         raise VideoError(f"{folder}: no mp4, mov, avi, mkv or webm file in it; nothing to take in.")
-    inbox = workspace.data("incoming", folder.name)
+    inbox = _inbox(workspace, folder)
     for source in [*videos, *folder.rglob("subjects.csv")]:
         target = inbox / source.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +69,19 @@ def take_in(workspace: Workspace, folder: Path | str) -> int:
         if not (folder / old.relative_to(inbox)).exists():
             old.unlink()
     return len(videos)
+
+
+def _inbox(workspace: Workspace, folder: Path) -> Path:
+    """The place of a folder in `data/incoming`: its name, or with a number where another folder has that name."""
+    ledger = workspace.data("incoming", ".sources.json")
+    sources = json.loads(ledger.read_text()) if ledger.exists() else {}
+    number, name = 1, folder.name
+    while sources.get(name, str(folder)) != str(folder):
+        number += 1
+        name = f"{folder.name}-{number}"
+    with written_whole(ledger) as path:
+        path.write_text(json.dumps(sources | {name: str(folder)}, indent=1) + "\n")
+    return workspace.data("incoming", name)
 
 
 def assign_batches(workspace: Workspace) -> dict[str, list[str]]:
@@ -151,7 +164,10 @@ def describe_one(job: DescribeJob) -> dict:
 
 def read_manifest(workspace: Workspace) -> pd.DataFrame:
     """The manifest of all videos."""
-    return pd.read_parquet(workspace.data(STAGE, "manifest.parquet"))
+    path = workspace.data(STAGE, "manifest.parquet")
+    if not path.exists():
+        raise DeepExp3DError(f"{path}: no manifest yet; materialise raw_videos first (python -m assets.raw_videos).")
+    return pd.read_parquet(path)
 
 
 def videos_of(workspace: Workspace, batch: str) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.batches import chained, is_current, pending_batches, process_batch, read_index, stamp
+from assets.batches import chained, is_current, pending_batches, process_batches, read_index, stamp
 from assets.landmark_correspondence import offsets_path, read_offsets
 from assets.morphable_model import model_path
 from assets.raw_videos import all_batches, video_batches
@@ -37,9 +37,7 @@ class FitJob:
 def fit_reconstructions(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
     """Fit every track of the given batches (all by default); finished ones are kept."""
     chosen = batches or all_batches(workspace)
-    for batch in chosen:
-        process_batch(workspace, STAGE, batch, _jobs(workspace, batch), fit_one)
-    index = read_index(workspace, STAGE, chosen)
+    index = process_batches(workspace, STAGE, {batch: _jobs(workspace, batch) for batch in chosen}, fit_one)
     fitted = index[index.status == "ok"]
     return StageResult(
         {

@@ -76,7 +76,7 @@ def summary_of(sections: dict[str, Any]) -> dict[str, Any]:
         "wall_seconds_total": round(sum(timings.values()), 3),
         "counts": sections["videos"]["counts"],
         "metrics": {**fit, **expression, **emotion},
-        "skipped": {row["asset"]: row["reason"] for row in sections["skipped"]},
+        "skipped": {name: row["reason"] for row in sections["skipped"] for name in row["assets"]},
     }
 
 
@@ -170,14 +170,15 @@ def _emotion(workspace: Workspace) -> list[dict[str, Any]]:
     return rows
 
 
-def _skipped(workspace: Workspace) -> list[dict[str, str]]:
-    found = []
+def _skipped(workspace: Workspace) -> list[dict[str, Any]]:
+    """Assets without results, by the reason that they share."""
+    assets: dict[str, list[str]] = {}
     for stage, partitions in workspace.partitions.items():
         for partition in partitions:
             reason = skip_reason(workspace, stage, *([partition] if partition else []))
             if reason:
-                found.append({"asset": f"{stage}[{partition}]" if partition else stage, "reason": reason})
-    return found
+                assets.setdefault(reason, []).append(f"{stage}[{partition}]" if partition else stage)
+    return [{"assets": names, "reason": reason} for reason, names in assets.items()]
 
 
 def _timings(workspace: Workspace) -> dict[str, float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.batches import chained, pending_batches, process_batch, read_index, total
+from assets.batches import chained, pending_batches, process_batches, read_index, total
 from assets.params import Smoothing, Tracking
 from assets.raw_videos import all_batches, video_batches
 from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
@@ -33,9 +33,7 @@ class TrackJob:
 def track_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
     """Track and smooth every video of the given batches (all by default)."""
     chosen = batches or all_batches(workspace)
-    for batch in chosen:
-        process_batch(workspace, STAGE, batch, _jobs(workspace, batch), track_one)
-    index = read_index(workspace, STAGE, chosen)
+    index = process_batches(workspace, STAGE, {batch: _jobs(workspace, batch) for batch in chosen}, track_one)
     lost = index[index.status != "ok"]
     return StageResult(
         {

@@ -42,8 +42,8 @@ def output_versions(root: Path) -> dict[str, str]:
     }
 
 
-def input_versions(root: Path, stage: str) -> dict[str, str]:
-    """The md5 of each thing a stage depends on, by path, as DVC sees it now."""
-    versions = output_versions(root)
-    lock = yaml.safe_load((root / "dvc.lock").read_text())["stages"] if versions else {}
-    return {dep["path"]: dep["md5"] for dep in lock.get(stage, {}).get("deps", []) if "md5" in dep}
+def path_versions(root: Path) -> dict[str, str]:
+    """The md5 of every output in `dvc.lock`, by its path."""
+    lock = root / "dvc.lock"
+    stages = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", []) if "md5" in out}

@@ -63,6 +63,12 @@ class Workspace:
         """The keys of each `foreach` stage; of others, one empty key."""
         return {name: tuple(stage.get("foreach", ("",))) for name, stage in self._declared.items()}
 
+    def inputs(self, stage: str) -> list[str]:
+        """Paths below `data/` that a stage, or `stage@key`, depends on."""
+        name, _, key = stage.partition("@")
+        paths = [path.replace("${item}", key).replace("${key}", key) for path in self.pipeline[name]["deps"]]
+        return [path for path in paths if path.startswith("data/")]
+
     @cached_property
     def _declared(self) -> dict[str, dict]:
         return yaml.safe_load(self.path("dvc.yaml").read_text())["stages"]

@@ -22,11 +22,12 @@ def written_whole(path: Path | str) -> Iterator[Path]:
         The disk is full. The temporary file is removed, as after any other error.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         # mkstemp makes a file that only its owner reads; results are as readable as any other new file.
         umask = os.umask(0)
@@ -40,7 +41,8 @@ def written_whole(path: Path | str) -> Iterator[Path]:
             ) from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def save_arrays(path: Path | str, **arrays: np.ndarray) -> None:

@@ -21,14 +21,14 @@ from models.storage import load_arrays
 # Yields (what must hold, whether it does, the figure that tells).
 Findings = Iterator[tuple[str, bool, object]]
 Check = Callable[[Workspace], Findings]
-CONTRACTS: dict[str, Check] = {}
+CONTRACTS: dict[str, tuple[Check, dg.AssetCheckSeverity]] = {}
 
 
-def contract(asset: str) -> Callable[[Check], Check]:
-    """Register the contract of an asset."""
+def contract(asset: str, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR) -> Callable[[Check], Check]:
+    """Register the contract of an asset; a warning where what is broken is a hope rather than a promise."""
 
     def register(check: Check) -> Check:
-        CONTRACTS[asset] = check
+        CONTRACTS[asset] = (check, severity)
         return check
 
     return register
@@ -36,10 +36,10 @@ def contract(asset: str) -> Callable[[Check], Check]:
 
 def all_checks() -> list[dg.AssetChecksDefinition]:
     """The checks of all assets that have a contract."""
-    return [_asset_check(asset, check) for asset, check in CONTRACTS.items()]
+    return [_asset_check(asset, *contract) for asset, contract in CONTRACTS.items()]
 
 
-def _asset_check(asset: str, findings: Check) -> dg.AssetChecksDefinition:
+def _asset_check(asset: str, findings: Check, severity: dg.AssetCheckSeverity) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=asset, name="contract", description=findings.__doc__)
     def check(workspace: WorkspaceResource) -> dg.AssetCheckResult:
         try:
@@ -49,6 +49,7 @@ def _asset_check(asset: str, findings: Check) -> dg.AssetChecksDefinition:
         broken = [text for text, holds, _ in found if not holds]
         return dg.AssetCheckResult(
             passed=not broken,
+            severity=severity,
             description="; ".join(broken) or "all hold",
             metadata={text: f"{'yes' if holds else 'NO'}: {figure}" for text, holds, figure in found},
         )
@@ -237,7 +238,7 @@ def _deepexp3d_finetuned(workspace: Workspace) -> Findings:
     yield from _training_holds(workspace, "deepexp3d_finetuned")
 
 
-@contract("expression_evaluation")
+@contract("expression_evaluation", dg.AssetCheckSeverity.WARN)
 def _expression_evaluation(workspace: Workspace) -> Findings:
     """Finite errors, and a network that is better than always answering the mean expression."""
     errors = pd.read_csv(workspace.data("expression_evaluation", "errors.csv"))
@@ -272,7 +273,7 @@ def _expression_vectors(workspace: Workspace) -> Findings:
         yield f"{benchmark}: faces found in 90 % of the images", found.mean() >= 0.9, f"{100 * found.mean():.1f} %"
 
 
-@contract("emotion_classifier")
+@contract("emotion_classifier", dg.AssetCheckSeverity.WARN)
 def _emotion_classifier(workspace: Workspace) -> Findings:
     """An accuracy above chance."""
     for benchmark in _present(workspace, "emotion_classifier"):

@@ -194,7 +194,9 @@ def test_every_index_names_exactly_the_files_that_are_there(project):
 
 
 def test_nothing_temporary_is_left(project):
-    assert [path for path in project.data().rglob(".*") if path.name not in (".timings", ".scratch")] == []
+    assert [
+        path for path in project.data().rglob(".*") if path.name not in (".timings", ".scratch", ".sources.json")
+    ] == []
 
 
 def test_the_funnel_counts_every_file_once(project, manifest):

@@ -175,3 +175,16 @@ def test_temporary_files_are_no_part_of_a_recorded_result(project):
     assert versioning.outdated(project.root, ["raw_videos"]) == {}
     versioning.record(project.root, ["raw_videos"])
     assert versioning.output_versions(project.root) == before
+
+
+def test_two_folders_of_one_name_do_not_take_each_others_place(new_project, tmp_path):
+    project = new_project(tmp_path / "project")
+    for parent in ("first", "second"):
+        folder = tmp_path / parent / "clips"
+        folder.mkdir(parents=True)
+        (folder / f"{parent}.mp4").write_bytes(parent.encode())
+        take_in(project, folder)
+    take_in(project, tmp_path / "first" / "clips")
+    incoming = project.data("incoming")
+    assert (incoming / "clips" / "first.mp4").exists()
+    assert (incoming / "clips-2" / "second.mp4").exists()
