@@ -47,7 +47,7 @@ class FitSettings:
     rest_width: float = 0.05
     rest_opposite: float = 4.0
     identity_bound: float = 4.0
-    expression_bound: float = 40.0
+    expression_bound: float = 8.0
     rigid_iterations: int = 6
     iterations: int = 15
     tolerance: float = 0.03
