@@ -103,7 +103,7 @@ def dagster_instance(workspace: Workspace) -> dg.DagsterInstance:
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(workspace.path(".dagster"))))
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
-        (home / "dagster.yaml").write_text(yaml.safe_dump({"telemetry": {"enabled": False}}))
+        (home / "dagster.yaml").write_text(yaml.safe_dump({"telemetry": {"enabled": False}, "nux": {"enabled": False}}))
     os.environ["DEEPEXP3D_ROOT"] = str(workspace.root)
     return dg.DagsterInstance.get()
 
