@@ -37,7 +37,9 @@ def main() -> int:
             {},
         ),
     ]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Set for interrupts too: a shell that starts this in the background has them ignored.
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, _interrupted)
     try:
         for name, url in (("MLflow", f"{mlflow_url}/health"), ("Dagster", f"{dagster_url}/server_info")):
             _wait_for(url, name, processes)
@@ -49,6 +51,10 @@ def main() -> int:
         return 0
     finally:
         _stop(processes)
+
+
+def _interrupted(*_) -> None:
+    raise KeyboardInterrupt
 
 
 def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen:
