@@ -102,6 +102,16 @@ def is_current(path: Path, fingerprint: str) -> bool:
         return False
 
 
+def save_stamped(save: Callable[[Path], None], path: Path, fingerprint: str) -> None:
+    """Let `save` write an npz, and put it at `path` together with its mark: there is never one without the other."""
+    unmarked = path.with_name(f".{path.name}")
+    try:
+        save(unmarked)
+        save_arrays(path, **load_arrays(unmarked), fingerprint=np.array(fingerprint))
+    finally:
+        unmarked.unlink(missing_ok=True)
+
+
 def stamp(path: Path, fingerprint: str) -> None:
     """Mark a file as finished: store in it what it was made from. A file without the mark is made anew."""
     save_arrays(path, **load_arrays(path), fingerprint=np.array(fingerprint))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.batches import chained, is_current, pending_batches, process_batches, stamp, total
+from assets.batches import chained, is_current, pending_batches, process_batches, save_stamped, total
 from assets.params import Landmarks
 from assets.raw_videos import all_batches, video_batches, videos_of
 from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
@@ -73,8 +73,7 @@ def landmark_one(job: LandmarkJob) -> list[dict]:
             raise NoFaceError(
                 f"{job.video.name}: no face in any of {found.frame_count} frames; nothing to learn from it."
             )
-        found.save(job.output)
-        stamp(job.output, job.fingerprint)
+        save_stamped(found.save, job.output, job.fingerprint)
     return [{"track_id": job.video_id, "status": "ok", "frames": found.frame_count, "faces": len(found)}]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.batches import chained, is_current, pending_batches, process_batches, read_index, stamp
+from assets.batches import chained, is_current, pending_batches, process_batches, read_index, save_stamped
 from assets.landmark_correspondence import offsets_path, read_offsets
 from assets.morphable_model import model_path
 from assets.raw_videos import all_batches, video_batches
@@ -77,8 +77,7 @@ def fit_one(job: FitJob) -> list[dict]:
             except FittingError as error:
                 rows.append({"track_id": track.stem, "status": "refused", "reason": f"{track.stem}: {error}"})
                 continue
-            fit.save(output)
-            stamp(output, job.fingerprint)
+            save_stamped(fit.save, output, job.fingerprint)
         rows.append(
             {
                 "track_id": track.stem,
