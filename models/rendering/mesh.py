@@ -92,16 +92,43 @@ def draw_mesh(
     inside = np.unique(model.triangles[np.isin(model.material, (TEETH, TONGUE))])
     points[inside, 2] -= _TEETH_SETBACK
     raster = rasterise(points, model.triangles, (2 * height, 2 * width))
-    normals = vertex_normals(vertices.astype(np.float64), model.triangles) @ np.asarray(rotation).T
-    shade = np.zeros((2 * height, 2 * width))
-    seen = raster.covered
-    triangle = raster.triangle[seen]
-    at = np.einsum("pk,pkd->pd", raster.barycentric[seen], normals[model.triangles[triangle]])
-    at /= np.linalg.norm(at, axis=1, keepdims=True) + 1e-9
-    lights = _LIGHTS / np.linalg.norm(_LIGHTS, axis=1, keepdims=True)
-    light = _AMBIENT + np.clip(at @ lights.T, 0, None) @ _LIGHT_STRENGTHS
-    clay = np.array([_CLAY[material] for material in range(len(_CLAY))])
-    shade[seen] = clay[model.material[triangle]] * light
-    shade, cover = (plane.reshape(height, 2, width, 2).mean((1, 3)) for plane in (shade, seen.astype(float)))
-    blended = image * (1 - alpha * cover)[..., None] + 255 * alpha * np.minimum(shade, 1)[..., None]
-    return np.clip(blended + 0.5, 0, 255).astype(np.uint8)
+    normals = vertex_normals(vertices.astype(np.float64), model.triangles) @ np.asarray(rotation, np.float64).T
+    clay = np.array([_CLAY[material] for material in range(len(_CLAY))])[model.material]
+    lights = _LIGHT_STRENGTHS[:, None] * _LIGHTS / np.linalg.norm(_LIGHTS, axis=1, keepdims=True)
+    return _blend(image, raster.triangle, raster.barycentric, model.triangles, normals, clay, lights, float(alpha))
+
+
+@numba.njit(cache=True, nogil=True)
+def _blend(image, triangle, barycentric, triangles, normals, clay, lights, alpha):
+    """Lay what a raster of twice the image's size shows over it: Phong-interpolated normals (N, 3), a brightness of
+    every triangle (T,), lights (L, 3) as directions times strengths."""
+    height, width, channels = image.shape
+    drawn = image.copy()
+    normal = np.empty(3)
+    for y in range(height):
+        for x in range(width):
+            cover = 0.0
+            shade = 0.0
+            for k in range(4):
+                row, column = 2 * y + k // 2, 2 * x + k % 2
+                t = triangle[row, column]
+                if t < 0:
+                    continue
+                for d in range(3):
+                    normal[d] = (
+                        barycentric[row, column, 0] * normals[triangles[t, 0], d]
+                        + barycentric[row, column, 1] * normals[triangles[t, 1], d]
+                        + barycentric[row, column, 2] * normals[triangles[t, 2], d]
+                    )
+                length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2) + 1e-9
+                light = _AMBIENT
+                for m in range(len(lights)):
+                    towards = lights[m, 0] * normal[0] + lights[m, 1] * normal[1] + lights[m, 2] * normal[2]
+                    light += max(0.0, towards / length)
+                cover += 0.25
+                shade += 0.25 * clay[t] * light
+            if cover > 0:
+                for channel in range(channels):
+                    value = image[y, x, channel] * (1 - alpha * cover) + 255 * alpha * min(shade, 1.0)
+                    drawn[y, x, channel] = np.uint8(min(255.0, value + 0.5))
+    return drawn
