@@ -80,35 +80,20 @@ def fit_single_video(workspace: Workspace, video: Path, backend: str) -> VideoFi
 
 
 def draw_fit(workspace: Workspace, video: Path, result: VideoFit, overlay: Path) -> None:
-    """Write the video with the fitted mesh laid over the face."""
+    """Write a video of the fit: each frame, the mesh laid over it, and its expression on the mean identity."""
     from tqdm import tqdm
 
-    from models.rendering.mesh import draw_mesh
-    from models.video.decoding import probe, read_frames
-    from models.video.encoding import write_video
+    from models.visualisation.overlay_video import write_fit_video
 
-    model = face_model(workspace)
-    fit = result.fit
-    place = {int(frame): position for position, frame in enumerate(result.frame_index)}
-
-    def drawn():
-        frames = read_frames(video, max_side=workspace.params.landmarks.max_side, limit=int(result.frame_index[-1]) + 1)
-        for frame in tqdm(frames, total=int(result.frame_index[-1]) + 1, desc="overlay", unit="frame"):
-            position = place.get(frame.index)
-            if position is None:
-                yield frame.image
-                continue
-            yield draw_mesh(
-                frame.image,
-                model.shape(fit.identity, fit.expression[position]),
-                model,
-                fit.scale[position] * float(np.mean(frame.scale)),
-                fit.rotation[position],
-                frame.from_video(fit.translation[position]),
-                alpha=0.85,
-            )
-
-    write_video(overlay, drawn(), probe(video).fps)
+    write_fit_video(
+        overlay,
+        video,
+        result.fit,
+        result.frame_index,
+        result.landmarks,
+        face_model(workspace),
+        progress=lambda frames: tqdm(frames, total=int(result.frame_index[-1]) + 1, desc="overlay", unit="frame"),
+    )
 
 
 def face_model(workspace: Workspace) -> "MorphableModel":

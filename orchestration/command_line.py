@@ -72,7 +72,7 @@ def reconstruct(
     video: Annotated[Path, typer.Argument(help="A video of one person; the largest face of its first frame is taken.")],
     out: Annotated[Path, typer.Option(help="The fit: the arrays of `data/reconstructions`.")],
     overlay: Annotated[
-        Path | None, typer.Option(help="Write the video with the fitted mesh laid over it (.mp4).")
+        Path | None, typer.Option(help="Write frame, fitted mesh and frontal expression side by side (.mp4).")
     ] = None,
     backend: BackendOption = Backend.mediapipe,
 ) -> None:

@@ -4,6 +4,7 @@ Frames are numbered from 0 in display order. Coordinates are those of the video 
 matrix says, pixels made square. Frames may be handed out smaller than that; `Frame.to_video` takes points back.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -162,6 +163,44 @@ def read_frames(path: Path | str, *, max_side: int, start: int = 0, limit: int |
         raise VideoError(f"{path}: holds no frame that can be decoded; record or export it again.")
 
 
+def read_frames_at(path: Path | str, times: np.ndarray, *, max_side: int) -> Iterator[Frame]:
+    """Yield the frames of a video that are shown from `times` on (seconds, in any order), in display order.
+
+    What lies between is skipped from key frame to key frame, and only decoded where there is none. `times` are those
+    that `read_frames` gives; a frame that is not there is left out.
+
+    Raises
+    ------
+    VideoError
+        As `probe`.
+    """
+    path = Path(path)
+    wanted = np.unique(np.asarray(times, float))
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        shown, keys = _clock(container, stream)
+    tolerance = 0.25 * float(np.median(np.diff(shown))) if len(shown) > 1 else 0.01
+    if not len(keys) or any(np.abs(shown - time).min() > tolerance for time in wanted):
+        # A clock that had to be mended while reading: the frames have to be counted from the first on.
+        frames = read_frames(path, max_side=max_side)
+        yield from (frame for frame in frames if np.abs(wanted - frame.time).min(initial=np.inf) <= tolerance)
+        return
+    before = np.searchsorted(keys, wanted + tolerance, side="right").clip(1) - 1
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        aspect = _pixel_aspect(stream)
+        for key in np.unique(before):
+            group = wanted[before == key]
+            container.seek(round(keys[key] / stream.time_base), stream=stream)
+            for picture in _decoded(path, container, stream):
+                if picture.time is not None and np.abs(group - picture.time).min() <= tolerance:
+                    image, scale = _upright_rgb(picture, aspect, max_side)
+                    yield Frame(int(np.abs(shown - picture.time).argmin()), float(picture.time), image, scale)
+                if picture.time is not None and picture.time > group[-1] - tolerance:
+                    break
+
+
 def frame_times(path: Path | str) -> np.ndarray:
     """Timestamps (F,) of all frames, seconds, increasing, from the packets alone.
 
@@ -236,6 +275,20 @@ def _packet_times(container, stream) -> tuple[np.ndarray, int, list[str]]:
         # A raw stream without a clock: the nominal rate is all there is.
         times = np.arange(len(times)) / float(stream.average_rate or stream.guessed_rate or 25)
     return times, hidden, problems
+
+
+def _clock(container, stream) -> tuple[np.ndarray, np.ndarray]:
+    """Display times of all frames and of the key frames, seconds, ascending; empty where the file has no clock."""
+    shown, keys = [], []
+    base = float(stream.time_base)
+    with contextlib.suppress(av.error.FFmpegError):
+        for packet in container.demux(stream):
+            if packet.size == 0 or packet.is_discard or packet.is_corrupt or packet.pts is None:
+                continue
+            shown.append(packet.pts * base)
+            if packet.is_keyframe:
+                keys.append(packet.pts * base)
+    return np.sort(shown), np.sort(keys)
 
 
 def _first_frame(path: Path) -> av.VideoFrame:
