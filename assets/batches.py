@@ -76,13 +76,13 @@ def _rows(job: VideoJob, outcome: list[dict] | DeepExp3DError) -> list[dict]:
 
 
 def _write_index(folder: Path, rows: list[dict]) -> None:
-    """Write a batch's index, and remove files that it does not name, also what a killed run left."""
+    """Write a batch's index, and remove files of tracks that it does not name, also what a killed run left."""
     index = pd.DataFrame(rows, columns=None if rows else COLUMNS)
     index = index[COLUMNS + [name for name in index.columns if name not in COLUMNS]]
     index = index.sort_values("track_id", ignore_index=True)
-    finished = {f"{track_id}.npz" for track_id in index.track_id[index.status == "ok"]}
+    finished = set(index.track_id[index.status == "ok"])
     for file in folder.glob("*"):
-        if file.name not in finished:
+        if file.stem not in finished:
             file.unlink()
     with written_whole(folder / "index.parquet") as path:
         index.to_parquet(path)

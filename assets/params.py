@@ -92,6 +92,15 @@ class Smoothing(Section):
     cutoff_hz: float = Field(gt=0)
 
 
+class ReconstructionSheets(Section):
+    """The contact sheet of every fit. No fit depends on it."""
+
+    enabled: bool
+    moments: int = Field(ge=2, le=24)
+    side: int = Field(ge=48, le=512)
+    jpeg_quality: int = Field(ge=1, le=95)
+
+
 class Pruning(Section):
     """Section III-B, error pruning."""
 
@@ -218,6 +227,7 @@ class Params(Section):
     tracking: Tracking
     smoothing: Smoothing
     reconstruction: FitSettings
+    reconstruction_sheets: ReconstructionSheets
     pruning: Pruning
     facevid_splits: Splits
     facevid_shards: Shards

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,11 +74,16 @@ class Workspace:
     def _declared(self) -> dict[str, dict]:
         return yaml.safe_load(self.path("dvc.yaml").read_text())["stages"]
 
-    def fingerprint(self, stage: str, *inputs: str) -> str:
-        """Hash of what decides a stage's results: its parameters, its code (as `dvc.yaml` names them) and `inputs`."""
+    def fingerprint(self, stage: str, *inputs: str, apart_from: Collection[str] = ()) -> str:
+        """Hash of what decides a stage's results: its parameters, its code (as `dvc.yaml` names them) and `inputs`.
+
+        `apart_from` names those sections and paths of `dvc.yaml` that do not count for a part of the results.
+        """
         declared = self.pipeline[stage]
-        parameters = {name: self.params.model_dump(mode="json")[name] for name in declared.get("params", [])}
+        sections = [name for name in declared.get("params", []) if name not in apart_from]
+        parameters = {name: self.params.model_dump(mode="json")[name] for name in sections}
         code = [path for path in declared["deps"] if Path(path).parts[0] in ("models", "assets")]
+        code = [path for path in code if path not in apart_from]
         sources = {path: [sha256_of(file) for file in _python_files(self.path(path))] for path in code}
         text = json.dumps([parameters, sources, inputs], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
