@@ -16,7 +16,10 @@ STAGE = "facevid_shards"
 
 
 def write_facevid_shards(workspace: Workspace) -> StageResult:
-    """Write train, val and test chunks of the kept videos, and a picture of some samples."""
+    """Write train, val and test chunks of the kept videos, and a picture of some samples.
+
+    Frames in which the detector found no face are left out: what stands there is interpolated.
+    """
     from models.expression.shards import read_samples, write_shards
     from models.expression.splits import SPLITS
 
@@ -65,7 +68,12 @@ def samples_figure(samples: list, path) -> None:
 
 
 def _samples(workspace: Workspace, videos: pd.DataFrame, split: str) -> Iterator:
-    """Aligned faces of the videos, every `frame_stride`-th frame, expressions in standard deviations."""
+    """Aligned faces of the videos, every `frame_stride`-th frame, expressions in standard deviations.
+
+    Fits without standard deviations, made with `reconstruction.uncertainty: false`, count as exact.
+    """
+    import numpy as np
+
     from models.expression.alignment import align, template
     from models.expression.shards import Sample
     from models.fitting.reconstruction import Reconstruction
@@ -88,9 +96,17 @@ def _samples(workspace: Workspace, videos: pd.DataFrame, split: str) -> Iterator
             position = place.get(frame.index)
             if position is None or position % settings.frame_stride:
                 continue
+            if track["interpolated"][position] or not np.isfinite(fit.residual[position]):
+                continue
             points = frame.from_video(track["landmarks"][position])
             image, _ = align(frame.image, points, target)
-            yield Sample(image, fit.expression[position] / model.expression_std, row.video_id, frame.index)
+            yield Sample(
+                image=image,
+                expression=fit.expression[position] / model.expression_std,
+                video_id=row.video_id,
+                frame=frame.index,
+                uncertainty=fit.expression_std[position] / model.expression_std if len(fit.expression_std) else None,
+            )
 
 
 def _spread(samples: Iterator, count: int, wanted: int) -> Iterator:

@@ -147,6 +147,7 @@ class Training(Section):
     gradient_clip: float
     ema_decay: float = Share
     checkpoint_every_steps: int = Count
+    uncertainty_weights: bool = Field(description="whether a coefficient that its fit is unsure of counts less")
     seed: int
     optimisation: Optimisation
     augmentation: Augmentation

@@ -20,18 +20,30 @@ WEIGHTS = "weights.npz"
 CONTRACT = "network.json"
 
 
-def squared_l2(output: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of each sample, (B,)."""
-    return (output - target).square().mean(dim=1)
+def squared_l2(output: Tensor, target: Tensor, confidence: Tensor | float = 1.0) -> Tensor:
+    """Mean squared error of each sample, (B,), its coefficients weighted by `confidence` (B, n_e)."""
+    return (confidence * (output - target).square()).mean(dim=1)
 
 
-def l2(output: Tensor, target: Tensor) -> Tensor:
+def l2(output: Tensor, target: Tensor, confidence: Tensor | float = 1.0) -> Tensor:
     """Root mean squared error of each sample, (B,): the l2 norm but for a constant factor."""
     # The gradient of a square root has no bound at zero.
-    return (squared_l2(output, target) + 1e-8).sqrt()
+    return (squared_l2(output, target, confidence) + 1e-8).sqrt()
 
 
 _LOSSES = {"squared_l2": squared_l2, "l2": l2}
+
+
+def confidence_of(uncertainty: Tensor, weight: Tensor) -> Tensor:
+    """How much each coefficient's error counts (B, n_e), from posterior standard deviations (B, n_e).
+
+    Coefficients have variance 1 in their own units before their video is seen, and s^2 after: prior over prior plus
+    posterior variance is 1 / (1 + s^2), from 1 for what is certain to 1/2 for what the landmarks said nothing about.
+    Divided by its mean over the batch, samples counted by their `weight` (B,), so that the size of the loss, and with
+    it the best learning rate, stays what it is without.
+    """
+    confidence = 1 / (1 + uncertainty.square())
+    return confidence * weight.sum() / (weight[:, None] * confidence).mean(dim=1).sum()
 
 
 class ExpressionNetwork(nn.Module):
@@ -91,9 +103,10 @@ BACKBONES = {
 
 
 class DeepExp3D(pl.LightningModule):
-    """The network with the paper's loss, weighted by sample, and the metrics that are reported.
+    """The network with the paper's loss, weighted by sample and certainty, and the metrics that are reported.
 
-    Logged: `train/mse`, `val/mse` (whitened), `val/mse_mm2`, `val/vertex_rms` (over the inter-ocular distance).
+    Logged: `train/mse`, `val/mse` (whitened), `val/mse_mm2`, `val/vertex_rms` (over the inter-ocular distance), none of
+    them weighted.
 
     Parameters
     ----------
@@ -101,6 +114,7 @@ class DeepExp3D(pl.LightningModule):
     optimisation, augmentation : how to train
     seed : of the augmentation
     steps : how many the schedule of the learning rate spans; None where only the time is limited
+    uncertainty_weights : whether coefficients count by `confidence_of`, or all the same, as in the paper
     """
 
     def __init__(
@@ -110,6 +124,7 @@ class DeepExp3D(pl.LightningModule):
         augmentation: Augmentation,
         seed: int,
         steps: int | None = None,
+        uncertainty_weights: bool = False,
     ):
         super().__init__()
         self.steps = steps
@@ -118,6 +133,7 @@ class DeepExp3D(pl.LightningModule):
         self.optimisation = optimisation
         self.augmentation = augmentation
         self.seed = seed
+        self.uncertainty_weights = uncertainty_weights
         variance = torch.tensor(contract.expression_std, dtype=torch.float32).square()
         self.register_buffer("expression_variance", variance, persistent=False)
 
@@ -137,7 +153,9 @@ class DeepExp3D(pl.LightningModule):
         """Weighted loss of a batch."""
         output = self(batch["image"]).float()
         weight = batch["weight"]
-        loss = (weight * _LOSSES[self.optimisation.loss](output, batch["expression"])).sum() / weight.sum()
+        confidence = confidence_of(batch["uncertainty"], weight) if self.uncertainty_weights else 1.0
+        error_of = _LOSSES[self.optimisation.loss]
+        loss = (weight * error_of(output, batch["expression"], confidence)).sum() / weight.sum()
         error = squared_l2(output.detach(), batch["expression"]).mean()
         self.log("train/mse", error, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(weight))
         return loss

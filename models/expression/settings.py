@@ -94,6 +94,7 @@ class TrainingSettings:
     gradient_clip : highest norm of a gradient
     ema_decay : of the exponential moving average of the weights that is validated and kept; 0 keeps the weights as are
     checkpoint_every_steps : how much a killed run loses at most
+    uncertainty_weights : whether a coefficient that its fit is unsure of counts less in the loss
     """
 
     backbone: str
@@ -105,5 +106,6 @@ class TrainingSettings:
     gradient_clip: float
     ema_decay: float
     checkpoint_every_steps: int
+    uncertainty_weights: bool
     optimisation: Optimisation
     augmentation: Augmentation

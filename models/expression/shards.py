@@ -1,6 +1,7 @@
 """Training samples in LitData chunks: a few large files instead of millions of small ones.
 
-A sample on disk is an aligned face as JPEG, its expression in standard deviations, its weight and where it comes from.
+A sample on disk is an aligned face as JPEG, its expression in standard deviations and how uncertain each coefficient
+is, its weight and where it comes from.
 Chunks of the same samples have the same bytes, whenever and wherever they are written.
 """
 
@@ -19,7 +20,15 @@ from models.errors import DiskFullError, ImageError, ModelMismatchError
 from models.expression.alignment import IMAGE_SIZE
 
 INDEX = "index.json"
-KEYS = ["image", "expression", "weight", "video_id", "frame"]
+# LitData's name for the way in which each value of a record is stored. Older releases wrote other records.
+FORMATS = {
+    "image": "bytes",
+    "expression": "no_header_numpy",
+    "uncertainty": "no_header_numpy",
+    "weight": "float",
+    "video_id": "bytes",
+    "frame": "int",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,8 @@ class Sample:
     expression : (n_e,) in standard deviations
     video_id, frame : where it comes from
     weight : how much its error counts; 1 is ordinary
+    uncertainty : (n_e,) posterior standard deviation of each coefficient, in the units of `expression`; kept in half
+        precision. None says that the expression is exact
     """
 
     image: np.ndarray
@@ -39,6 +50,7 @@ class Sample:
     video_id: str
     frame: int
     weight: float = 1.0
+    uncertainty: np.ndarray | None = None
 
 
 def write_shards(samples: Iterable[Sample], folder: Path | str, *, chunk_mb: float, jpeg_quality: int) -> int:
@@ -49,7 +61,8 @@ def write_shards(samples: Iterable[Sample], folder: Path | str, *, chunk_mb: flo
     Raises
     ------
     ImageError
-        A sample is not an aligned uint8 image with a finite expression vector, or there is none at all.
+        A sample is not an aligned uint8 image with a finite expression vector and, if any, finite uncertainties of the
+        same length, or there is no sample at all.
     DiskFullError
         No space left.
     """
@@ -90,7 +103,14 @@ def read_samples(folder: Path | str) -> Iterator[Sample]:
     dataset = shard_dataset(folder, shuffle=False, seed=0, input_size=IMAGE_SIZE)
     for index in range(len(dataset)):
         item = dataset[index]
-        yield Sample(item["image"], item["expression"], item["video_id"], int(item["frame"]), float(item["weight"]))
+        yield Sample(
+            image=item["image"],
+            expression=item["expression"],
+            video_id=item["video_id"],
+            frame=int(item["frame"]),
+            weight=float(item["weight"]),
+            uncertainty=item["uncertainty"].astype(np.float32),
+        )
 
 
 def shard_dataset(folder: Path | str, *, shuffle: bool, seed: int, input_size: int):
@@ -121,7 +141,8 @@ def shard_dataset(folder: Path | str, *, shuffle: bool, seed: int, input_size: i
 def shard_loader(folder: Path | str, *, batch_size: int, workers: int, shuffle: bool, seed: int, input_size: int):
     """A `litdata.StreamingDataLoader`, whose place within an epoch is part of a training checkpoint.
 
-    Batches are dicts: image (B, S, S, 3) uint8, expression (B, n_e) float32, weight (B,), video_id, frame.
+    Batches are dicts: image (B, S, S, 3) uint8, expression and uncertainty (B, n_e) float32, weight (B,), video_id,
+    frame.
     """
     from litdata import StreamingDataLoader
 
@@ -147,11 +168,18 @@ def _record(sample: Sample, jpeg_quality: int) -> dict:
     import cv2
 
     expression = np.ascontiguousarray(sample.expression, np.float32)
+    stated = np.zeros_like(expression) if sample.uncertainty is None else sample.uncertainty
+    uncertainty = np.ascontiguousarray(stated, np.float16)
     right_image = sample.image.shape == (IMAGE_SIZE, IMAGE_SIZE, 3) and sample.image.dtype == np.uint8
     if not right_image or expression.ndim != 1 or not np.isfinite(expression).all():
         raise ImageError(
             f"{sample.video_id}, frame {sample.frame}: a sample needs a uint8 image of {IMAGE_SIZE}x{IMAGE_SIZE}x3 and "
             f"a finite expression vector, got {sample.image.dtype} {sample.image.shape} and {expression.shape}."
+        )
+    if uncertainty.shape != expression.shape or not (np.isfinite(uncertainty).all() and (uncertainty >= 0).all()):
+        raise ImageError(
+            f"{sample.video_id}, frame {sample.frame}: uncertainties must be finite, not negative, and as many as the "
+            f"{len(expression)} coefficients, got {uncertainty.shape}; fit the video again."
         )
     done, jpeg = cv2.imencode(
         ".jpg", cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
@@ -159,8 +187,14 @@ def _record(sample: Sample, jpeg_quality: int) -> dict:
     if not done:
         raise ImageError(f"{sample.video_id}, frame {sample.frame}: cannot be encoded as JPEG.")
     # The name goes in as bytes: LitData takes a string that happens to be the path of a file for the file itself.
-    values = [jpeg.tobytes(), expression, float(sample.weight), sample.video_id.encode(), int(sample.frame)]
-    return dict(zip(KEYS, values, strict=True))
+    return {
+        "image": jpeg.tobytes(),
+        "expression": expression,
+        "uncertainty": uncertainty,
+        "weight": float(sample.weight),
+        "video_id": sample.video_id.encode(),
+        "frame": int(sample.frame),
+    }
 
 
 def _decoded(item: dict, input_size: int) -> dict:
@@ -179,6 +213,7 @@ def _collated(items: list[dict]) -> dict:
     return {
         "image": torch.from_numpy(np.stack([item["image"] for item in items])),
         "expression": torch.from_numpy(np.stack([item["expression"] for item in items])),
+        "uncertainty": torch.from_numpy(np.stack([item["uncertainty"] for item in items]).astype(np.float32)),
         "weight": torch.tensor([item["weight"] for item in items], dtype=torch.float32),
         "video_id": [item["video_id"] for item in items],
         "frame": [item["frame"] for item in items],
@@ -192,8 +227,11 @@ def _check_index(folder: Path) -> dict:
         formats = [name.split(":")[0] for name in index["config"]["data_format"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelMismatchError(f"{folder}: holds no training chunks ({error}); write the shards first.") from error
-    if formats != ["bytes", "no_header_numpy", "float", "bytes", "int"]:
-        raise ModelMismatchError(f"{folder}: chunks of another kind ({', '.join(formats)}); write the shards again.")
+    if formats != list(FORMATS.values()):
+        raise ModelMismatchError(
+            f"{folder}: chunks of another kind or of an older release ({', '.join(formats)}; this one reads "
+            f"{', '.join(FORMATS.values())}: {', '.join(FORMATS)}); write the shards again."
+        )
     return index
 
 

@@ -112,7 +112,9 @@ def train(
     pl.seed_everything(seed, verbose=False)
     trainer = _trainer(settings, hardware, folder, checkpoints, logger, callbacks)
     steps = _planned_steps(settings, number_of_samples(shards / "train"), trainer.world_size)
-    module = DeepExp3D(contract, settings.optimisation, settings.augmentation, seed, steps)
+    module = DeepExp3D(
+        contract, settings.optimisation, settings.augmentation, seed, steps, settings.uncertainty_weights
+    )
     if initial_weights is not None:
         set_weights(module.network, initial_weights, Path(init_from) / WEIGHTS)
     module.network.to(memory_format=torch.channels_last)

@@ -54,6 +54,7 @@ def quick_settings() -> TrainingSettings:
         gradient_clip=1.0,
         ema_decay=0.0,
         checkpoint_every_steps=4,
+        uncertainty_weights=True,
         optimisation=Optimisation("squared_l2", 3e-3, 0.01, "cosine", 5),
         augmentation=Augmentation(0.005, 0.5, 0.005, 0.01, 0.02, 0.02, 0.1, 0.01, 0.0, 0.0),
     )

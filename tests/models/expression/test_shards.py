@@ -11,18 +11,27 @@ from models.errors import ImageError, ModelMismatchError
 from models.expression.shards import Sample, number_of_samples, read_samples, shard_loader, write_shards
 
 
+def unsure(sample, uncertainty):
+    return replace(sample, uncertainty=np.full(28, uncertainty, np.float32))
+
+
 def digest(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 def test_samples_come_back_as_they_were_written(patterned_samples, tmp_path):
-    samples = [replace(sample, weight=0.5 + index) for index, sample in enumerate(patterned_samples(40, seed=2))]
+    rng = np.random.default_rng(0)
+    samples = [
+        replace(sample, weight=0.5 + index, uncertainty=rng.random(28, np.float32))
+        for index, sample in enumerate(patterned_samples(40, seed=2))
+    ]
     assert write_shards(samples, tmp_path / "out", chunk_mb=0.02, jpeg_quality=95) == 40
     assert len(list((tmp_path / "out").glob("*.bin"))) > 3
     assert number_of_samples(tmp_path / "out") == 40
     for written, read in zip(samples, read_samples(tmp_path / "out"), strict=True):
         assert (read.video_id, read.frame, read.weight) == (written.video_id, written.frame, written.weight)
         np.testing.assert_array_equal(read.expression, written.expression)
+        np.testing.assert_allclose(read.uncertainty, written.uncertainty, rtol=1e-3)
         assert np.abs(read.image.astype(int) - written.image).mean() < 3
 
 
@@ -136,3 +145,28 @@ def test_chunks_that_would_be_unpickled_are_refused(patterned_samples, tmp_path)
     (tmp_path / "out" / "index.json").write_text(json.dumps(index))
     with pytest.raises(ModelMismatchError, match="pickle"):
         next(read_samples(tmp_path / "out"))
+
+
+def test_an_expression_is_exact_unless_it_says_otherwise(patterned_samples, tmp_path):
+    exact, vague = patterned_samples(2, seed=0)
+    write_shards([exact, unsure(vague, 0.5)], tmp_path / "out", chunk_mb=1, jpeg_quality=90)
+    (batch,) = shard_loader(tmp_path / "out", batch_size=2, workers=0, shuffle=False, seed=0, input_size=56)
+    np.testing.assert_array_equal(batch["uncertainty"].numpy(), np.repeat([[0.0], [0.5]], 28, axis=1))
+
+
+@pytest.mark.parametrize("uncertainty", [np.full(28, np.nan), np.full(28, -0.1), np.zeros(27)])
+def test_uncertainties_that_say_nothing_are_refused(patterned_samples, tmp_path, uncertainty):
+    sample = replace(patterned_samples(1, seed=0)[0], video_id="culprit", uncertainty=uncertainty)
+    with pytest.raises(ImageError, match=r"culprit.*uncertainties"):
+        write_shards([sample], tmp_path / "out", chunk_mb=1, jpeg_quality=90)
+
+
+def test_chunks_of_an_older_release_are_refused_with_the_cure(patterned_samples, tmp_path):
+    """They held no uncertainties."""
+    write_shards(patterned_samples(3, seed=0), tmp_path / "out", chunk_mb=1, jpeg_quality=90)
+    index = json.loads((tmp_path / "out" / "index.json").read_text())
+    del index["config"]["data_format"][2]
+    (tmp_path / "out" / "index.json").write_text(json.dumps(index))
+    for read in (number_of_samples, lambda folder: next(read_samples(folder))):
+        with pytest.raises(ModelMismatchError, match=r"older release.*uncertainty.*write the shards again"):
+            read(tmp_path / "out")
