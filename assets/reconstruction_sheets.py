@@ -17,7 +17,7 @@ LOOKS = ("reconstruction_sheets", "assets/reconstruction_sheets.py", "models/vis
 
 # The worst sheets on the asset's page: how many at most, how wide a column of them is in pixels, and the bytes that a
 # Dagster event may grow by.
-WORST_SHOWN, COLUMN_WIDTH, WORST_BYTES = 6, 700, 220_000
+WORST_SHOWN, COLUMN_WIDTH, GAP, WORST_BYTES = 6, 700, 16, 220_000
 WORST_QUALITIES = (80, 65, 50, 35)
 
 
@@ -117,9 +117,11 @@ def _in_two_columns(pictures: list[np.ndarray]) -> np.ndarray:
     rows = []
     for first in range(0, len(pictures), 2):
         pair = pictures[first : first + 2]
-        row = np.full((max(len(picture) for picture in pair), min(2, len(pictures)) * COLUMN_WIDTH, 3), 255, np.uint8)
+        width = min(2, len(pictures)) * (COLUMN_WIDTH + GAP) - GAP
+        row = np.full((max(len(picture) for picture in pair) + GAP, width, 3), 255, np.uint8)
         for column, picture in enumerate(pair):
-            row[: len(picture), column * COLUMN_WIDTH : (column + 1) * COLUMN_WIDTH] = picture
+            left = column * (COLUMN_WIDTH + GAP)
+            row[: len(picture), left : left + COLUMN_WIDTH] = picture
         rows.append(row)
     return np.concatenate(rows)
 

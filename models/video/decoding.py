@@ -179,11 +179,12 @@ def read_frames_at(path: Path | str, times: np.ndarray, *, max_side: int) -> Ite
     with _opened(path) as container:
         stream = container.streams.video[0]
         shown, keys = _clock(container, stream)
-    tolerance = 0.25 * float(np.median(np.diff(shown))) if len(shown) > 1 else 0.01
+    intervals = np.diff(shown)
+    tolerance = 0.25 * float(intervals[intervals > 0].min(initial=1.0))
     if not len(keys) or any(np.abs(shown - time).min() > tolerance for time in wanted):
         # A clock that had to be mended while reading: the frames have to be counted from the first on.
         frames = read_frames(path, max_side=max_side)
-        yield from (frame for frame in frames if np.abs(wanted - frame.time).min(initial=np.inf) <= tolerance)
+        yield from (frame for frame in frames if np.abs(wanted - frame.time).min(initial=np.inf) < 1e-6)
         return
     before = np.searchsorted(keys, wanted + tolerance, side="right").clip(1) - 1
     with _opened(path) as container:

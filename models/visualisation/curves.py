@@ -38,7 +38,8 @@ def draw_curves(
 
     height, width = size
     values = np.concatenate([curve.values for curve in curves])
-    low, high = min(0.0, float(np.nanmin(values))), max(0.0, float(np.nanmax(values)))
+    values = values[np.isfinite(values)]
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
     span, length = max(high - low, 1e-6), max(float(times[-1] - times[0]), 1e-6)
     bottom, right = height - 8, width - 8
 

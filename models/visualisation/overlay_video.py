@@ -24,7 +24,7 @@ def write_fit_video(
     landmarks: np.ndarray,
     model: MorphableModel,
     *,
-    height: int = 480,
+    height: int = 400,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> int:
     """Write the frames of a video up to the last fitted one, and return how many there were.

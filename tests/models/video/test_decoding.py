@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from models.errors import VideoError
-from models.video.decoding import frame_times, probe, read_frames
+from models.video import decoding
+from models.video.decoding import frame_times, probe, read_frames, read_frames_at
 
 
 def images_of(path, max_side=10_000, **options):
@@ -219,3 +220,51 @@ def test_a_mirrored_clip_of_a_front_camera_comes_as_displayed(tmp_path, moving_s
     image = images_of(path)[0]
     assert is_red(image, 4, -5)
     assert not is_red(image, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("long.mp4", {}),
+        ("many_keys.mp4", {"codec": "mpeg4"}),
+        ("all_keys.mkv", {"codec": "ffv1"}),
+        ("turned.mp4", {"rotation": 90}),
+        ("uneven.mp4", {"times": np.cumsum(np.tile([0.04, 0.12, 0.04, 0.2, 0.01], 60))}),
+        ("without_a_clock.h264", {}),
+    ],
+)
+def test_frames_are_found_by_their_times_without_reading_all(make_video, moving_square, name, options):
+    path = make_video(name, moving_square(300), **options)
+    whole = list(read_frames(path, max_side=1000))
+    wanted = [297, 0, 3, 4, 130, 255, 256]
+    found = list(read_frames_at(path, [whole[index].time for index in wanted], max_side=1000))
+    assert [frame.index for frame in found] == sorted(wanted)
+    assert all((frame.image == whole[frame.index].image).all() for frame in found)
+    assert all(frame.time == pytest.approx(whole[frame.index].time) for frame in found)
+
+
+def test_only_what_lies_behind_a_key_frame_is_decoded(make_video, moving_square, monkeypatch):
+    path = make_video("a.mkv", moving_square(100), codec="ffv1")
+    decoded = []
+    real = decoding._decoded
+    monkeypatch.setattr(decoding, "_decoded", lambda *given: (decoded.append(p) or p for p in real(*given)))
+    (frame,) = read_frames_at(path, [90 / 25], max_side=1000)
+    assert frame.index == 90
+    assert len(decoded) < 20
+
+
+def test_a_time_at_which_nothing_is_shown_gives_no_frame(make_video, moving_square):
+    path = make_video(images=moving_square(12))
+    assert [frame.index for frame in read_frames_at(path, [3 / 25, 2.0], max_side=1000)] == [3]
+    assert list(read_frames_at(path, [], max_side=1000)) == []
+
+
+def test_frames_are_found_in_a_damaged_video(make_video, moving_square):
+    path = make_video(images=moving_square(300), muxer={"movflags": "faststart"})
+    whole = {frame.index: frame for frame in read_frames(path, max_side=1000)}
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * 0.6)])
+    left = [frame.time for frame in read_frames(path, max_side=1000)]
+    found = list(read_frames_at(path, [left[0], left[50]], max_side=1000))
+    assert [frame.index for frame in found] == [0, 50]
+    assert (found[1].image == whole[50].image).all()
