@@ -1,4 +1,4 @@
-"""The command `deepexp3d`: expression and emotion of images and videos, landmarks, reconstruction."""
+"""The command `deepexp3d`: expression and emotion of images and videos, landmarks, reconstruction, face models."""
 
 import json
 import sys
@@ -26,6 +26,27 @@ class Backend(StrEnum):
     mediapipe = "mediapipe"
     face_alignment = "face-alignment"
     recorded = "recorded"
+
+
+class FaceModelFormat(StrEnum):
+    """Layouts of published face models."""
+
+    lsfm = "lsfm"
+    bfm2009 = "bfm2009"
+    bfm2017 = "bfm2017"
+    flame = "flame"
+    ict = "ict"
+    npz = "npz"
+
+
+class Unit(StrEnum):
+    """Units of length."""
+
+    um = "um"
+    mm = "mm"
+    cm = "cm"
+    dm = "dm"
+    m = "m"
 
 
 Paths = Annotated[list[str], typer.Argument(help="Images, folders or videos; for predict also a webcam's number.")]
@@ -118,6 +139,115 @@ def landmarks(
                 continue
             found.save(target)
             print(f"{target}: {len(found)} faces in {found.frame_count} frames")
+
+
+@app.command(
+    "convert-model",
+    epilog="Examples:\n\n"
+    "`deepexp3d convert-model all_all_all.mat --format lsfm --expression Model_Exp.mat --out lsfm.npz`\n\n"
+    "`deepexp3d convert-model ICT-FaceKit/FaceXModel --format ict --out ict.npz --picture ict.png`\n\n"
+    "`deepexp3d convert-model generic_model.pkl --format flame --landmarks embedding.npz --out flame.npz`\n\n"
+    "Where to ask for each model, its files and their layouts: docs/face_models.md.",
+)
+def convert_model(
+    source: Annotated[Path, typer.Argument(help="The publisher's file; for ict the folder FaceXModel.")],
+    layout: Annotated[FaceModelFormat, typer.Option("--format", help="Whose layout it has.")],
+    out: Annotated[Path, typer.Option(help="The converted model (.npz), for `morphable_model: source:`.")],
+    expression: Annotated[
+        Path | None, typer.Option(help="The expressions' file: Model_Exp.mat for lsfm, Exp_Pca.bin for bfm2009.")
+    ] = None,
+    landmarks: Annotated[
+        Path | None, typer.Option(help="The 68 points: vertices, positions or barycentric (.txt .npy .npz .json ...).")
+    ] = None,
+    identity_size: Annotated[int, typer.Option(min=1, help="Most identity components kept.")] = 157,
+    expression_size: Annotated[int, typer.Option(min=1, help="Most expression components kept.")] = 28,
+    unit: Annotated[Unit | None, typer.Option(help="The shape's unit, if it is not what the layout says.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the mean and two deviations of the first components (.png).")
+    ] = None,
+) -> None:
+    """Bring a published face model (LSFM, Basel, FLAME, ICT-FaceKit, npz) to this project's layout."""
+    from models.morphable_model.loaders import load_face_model
+    from models.morphable_model.loaders.published import MILLIMETRES
+
+    with _errors_in_a_line():
+        if picture is not None and picture.suffix != ".png":
+            raise DeepExp3DError(f"{picture}: unknown kind of picture '{picture.suffix}'; end the name in .png.")
+        model = load_face_model(
+            source,
+            str(layout),
+            expression=expression,
+            landmarks=landmarks,
+            identity_size=identity_size,
+            expression_size=expression_size,
+            unit=None if unit is None else MILLIMETRES[unit],
+        )
+        model.save(out)
+        print(f"{out}: '{model.name}', {len(model.mean)} vertices, eyes {model.interocular_distance:.1f} mm apart")
+        for part, size in (("identity", model.identity_size), ("expression", model.expression_size)):
+            print(f"  {size} {part} components hold {100 * model.extras[f'{part}_kept']:.1f} % of the variance")
+        print(f"  licence: {model.licence}")
+        if picture is not None:
+            _draw_model(model, picture)
+            print(picture)
+
+
+@app.command(
+    "export-arkit",
+    epilog="Examples:\n\n`deepexp3d export-arkit talk.npz --out talk.csv --fps 25`\n\n"
+    "`deepexp3d export-arkit talk.npz --out talk.json --model ict.npz`",
+)
+def export_arkit(
+    fit: Annotated[Path, typer.Argument(help="A fit, as `deepexp3d reconstruct` writes it.")],
+    out: Annotated[Path, typer.Option(help="A .csv in the layout of Live Link Face, or a .json.")],
+    fps: Annotated[float, typer.Option(min=1, help="Frames a second of the video.")] = 30.0,
+    model: Annotated[
+        Path | None, typer.Option(help="The face model of the fit (.npz); by default the project's.")
+    ] = None,
+    ridge: Annotated[float, typer.Option(help="How much fewer and smaller weights are preferred.")] = 1e-3,
+) -> None:
+    """A fit's expressions as ARKit's 52 blend shape weights, to animate other heads with."""
+    from models.fitting import Reconstruction
+    from models.morphable_model import MorphableModel
+    from models.morphable_model.arkit import (
+        arkit_weights,
+        energy_kept,
+        missing_names,
+        write_live_link_csv,
+        write_weights_json,
+    )
+
+    with _errors_in_a_line():
+        if out.suffix not in (".csv", ".json"):
+            raise DeepExp3DError(f"{out}: unknown kind of file '{out.suffix}'; end the name in .csv or .json.")
+        if not ridge > 0:
+            raise DeepExp3DError(f"--ridge is {ridge:g}; choose one above 0.")
+        expression = Reconstruction.load(fit).expression
+        face_model = _project_model() if model is None else MorphableModel.load(model)
+        weights, missing = arkit_weights(expression, face_model, ridge=ridge), missing_names(face_model)
+        if out.suffix == ".csv":
+            write_live_link_csv(out, weights, fps)
+        else:
+            write_weights_json(out, weights, fps, missing)
+        kept = 100 * energy_kept(expression, weights, face_model)
+        print(f"{out}: {len(weights)} frames, {kept:.1f} % of the expressions' energy; always 0: {', '.join(missing)}")
+
+
+def _project_model():
+    """The face model of the project at hand."""
+    from assets.morphable_model import load_model
+    from assets.workspace import Workspace
+
+    return load_model(Workspace.open())
+
+
+def _draw_model(model, picture: Path) -> None:
+    """Draw a face model's mean and first components, two deviations to either side."""
+    from models.morphable_model.figure import model_figure
+    from models.storage import written_whole
+
+    with written_whole(picture) as path:
+        model_figure(model, deviations=2.0).savefig(path)
 
 
 TABLE_WRITERS = {

@@ -17,6 +17,7 @@ def model_figure(model: MorphableModel, modes: int = 4, deviations: float = 3.0)
     from models.rendering.mesh import frontal_camera, render_face
     from models.rendering.rasteriser import camera_points
 
+    modes = min(modes, model.identity_size, model.expression_size)
     figure = Figure(figsize=(4.6 + 1.7 * modes, 7.2), dpi=110, layout="constrained")
     mean_panel, mode_panels = figure.subfigures(1, 2, width_ratios=[4.6, 1.7 * modes])
     size = (720, 520)
