@@ -5,6 +5,7 @@ coefficients: nothing here builds a mesh.
 """
 
 import numpy as np
+from scipy.special import ndtri
 
 from models.fitting.pose import rotation_angle_degrees
 from models.fitting.reconstruction import Reconstruction
@@ -43,13 +44,23 @@ def jitter(estimated: np.ndarray, true: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.sum(np.diff(estimated - true, 2, axis=0) ** 2, axis=1))))
 
 
+def interval_coverage(estimated: np.ndarray, std: np.ndarray, true: np.ndarray, level: float = 0.9) -> float:
+    """Share of the true coefficients (F, n_e) inside the central interval of `level` about the estimated ones.
+
+    `level` itself is perfect: less means that a fit is surer of itself than it should be, more the opposite.
+    """
+    return float(np.mean(np.abs(estimated - true) <= ndtri((1 + level) / 2) * std))
+
+
 def evaluate(fit: Reconstruction, truth: SimulatedVideo, model: MorphableModel) -> dict[str, float]:
     """All measures of one fit, by name.
 
-    `identity_error` is the share of the identity's squared norm that is wrong; `rotation_error_deg` the mean angle.
+    `identity_error` is the share of the identity's squared norm that is wrong; `rotation_error_deg` the mean angle;
+    `reprojection_residual` the fit's own median over frames. `interval_coverage_90` is there where the fit has
+    standard deviations.
     """
     identity = np.broadcast_to(fit.identity, (*fit.identity.shape[:-1], model.identity_size))
-    return {
+    measured = {
         "unexplained_expression_variance": unexplained_expression_variance(fit.expression, truth.expression),
         "unexplained_landmark_variance": unexplained_landmark_variance(fit.expression, truth.expression, model),
         "expression_mse": expression_mse(fit.expression, truth.expression, model),
@@ -58,4 +69,8 @@ def evaluate(fit: Reconstruction, truth: SimulatedVideo, model: MorphableModel) 
         "identity_error": float(np.mean(np.sum((identity - truth.identity) ** 2, -1)) / np.sum(truth.identity**2)),
         "rotation_error_deg": float(rotation_angle_degrees(fit.rotation, truth.camera.rotation).mean()),
         "jitter": jitter(fit.expression, truth.expression),
+        "reprojection_residual": float(np.nanmedian(fit.residual)),
     }
+    if len(fit.expression_std):
+        measured["interval_coverage_90"] = interval_coverage(fit.expression, fit.expression_std, truth.expression)
+    return measured

@@ -126,6 +126,15 @@ class SimulatedVideo:
         """(F,) bool: frames in which landmarks are missing."""
         return np.isnan(self.landmarks).any((1, 2))
 
+    def at(self, frames: np.ndarray) -> "SimulatedVideo":
+        """The video of some frames only."""
+        camera = ScaledOrthographicCamera(
+            scale=self.camera.scale[frames],
+            rotation=self.camera.rotation[frames],
+            translation=self.camera.translation[frames],
+        )
+        return SimulatedVideo(self.landmarks[frames], self.identity, self.expression[frames], camera)
+
 
 def simulate_video(model: MorphableModel, settings: SimulationSettings, seed: int) -> SimulatedVideo:
     """Draw a person, expressions, head motion and landmark errors.
