@@ -8,10 +8,19 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 
-from assets.morphable_model import model_path
+from assets.morphable_model import model_path, no_synthetic_heads
 from assets.params import BenchmarkImages
 from assets.pool import each
-from assets.stage import SKIPPED, StageResult, WorkspaceResource, dataset_folder, main, materialise, skip
+from assets.stage import (
+    SKIPPED,
+    StageResult,
+    WorkspaceResource,
+    dataset_folder,
+    main,
+    materialise,
+    skip,
+    skipped,
+)
 from assets.workspace import Workspace
 from models.emotion.labels import EMOTIONS
 from models.errors import DeepExp3DError
@@ -62,6 +71,8 @@ class PersonJob:
 def gather_benchmark_images(workspace: Workspace, benchmark: str) -> StageResult:
     """Write `images.parquet` (path, subject, label) of one benchmark; render the synthetic one."""
     if benchmark == "synthetic":
+        if reason := no_synthetic_heads(workspace):
+            return skipped(workspace, STAGE, reason, benchmark)
         images = _rendered(workspace)
     elif benchmark == "custom" and (root := dataset_folder(workspace, "custom")):
         images = _labelled(workspace, root)

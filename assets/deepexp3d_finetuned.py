@@ -1,8 +1,10 @@
 """DeepExp3D, fine-tuned on scans with true expression (section III-C)."""
 
+import shutil
+
 import dagster as dg
 
-from assets.stage import StageResult, WorkspaceResource, main, materialise
+from assets.stage import StageResult, WorkspaceResource, main, materialise, skip_reason
 from assets.training import train_stage
 from assets.workspace import Workspace
 
@@ -10,7 +12,9 @@ STAGE = "deepexp3d_finetuned"
 
 
 def finetune_deepexp3d(workspace: Workspace) -> StageResult:
-    """Fine-tune the regressor on 4DFAB, or on synthetic scans where there is none."""
+    """Fine-tune the regressor on 4DFAB, or on synthetic scans where there is none; without either, leave it."""
+    if reason := skip_reason(workspace, "four_dfab_samples"):
+        return _as_it_was(workspace, reason)
     return train_stage(
         workspace,
         STAGE,
@@ -19,6 +23,14 @@ def finetune_deepexp3d(workspace: Workspace) -> StageResult:
         synthetic=True,
         init_from=workspace.data("deepexp3d"),
     )
+
+
+def _as_it_was(workspace: Workspace, reason: str) -> StageResult:
+    """The network of `deepexp3d` itself, for all that asks for a fine-tuned one."""
+    target = workspace.data(STAGE)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(workspace.data("deepexp3d"), target, ignore=shutil.ignore_patterns("checkpoints", ".*"))
+    return StageResult({"status": f"not fine-tuned, this is deepexp3d itself: {reason}"})
 
 
 @dg.asset(

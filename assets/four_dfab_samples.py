@@ -8,10 +8,10 @@ import dagster as dg
 
 from assets.facevid_shards import samples_figure
 from assets.landmark_correspondence import offsets_path
-from assets.morphable_model import model_path
+from assets.morphable_model import model_path, no_synthetic_heads
 from assets.params import FourDfab
 from assets.pool import each
-from assets.stage import StageResult, WorkspaceResource, dataset_folder, main, materialise
+from assets.stage import SKIPPED, StageResult, WorkspaceResource, dataset_folder, main, materialise, skipped
 from assets.workspace import Workspace
 from models.emotion.labels import EMOTIONS
 from models.errors import DeepExp3DError
@@ -44,6 +44,9 @@ def write_scan_samples(workspace: Workspace) -> StageResult:
 
     if folder := dataset_folder(workspace, "4dfab"):
         raise DeepExp3DError(f"{folder}: this release cannot read 4DFAB's scans; move it away to use synthetic scans.")
+    if reason := no_synthetic_heads(workspace):
+        return skipped(workspace, STAGE, reason)
+    workspace.data(STAGE, SKIPPED).unlink(missing_ok=True)
     settings = workspace.params.four_dfab_samples
     people = {
         "train": range(settings.people),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from assets.morphable_model import load_model
+from assets.morphable_model import load_model, no_synthetic_heads
 from assets.stage import StageResult, WorkspaceResource, main, materialise
 from assets.workspace import Workspace
 from models.errors import ModelMismatchError
@@ -27,12 +27,16 @@ REGIONS = {
 
 
 def learn_landmark_correspondence(workspace: Workspace) -> StageResult:
-    """Learn the offsets of the chosen backend's points on rendered heads; recorded points count as the model's own."""
+    """Learn the offsets of the chosen backend's points on rendered heads.
+
+    Recorded points count as the model's own, and so do all where the face model cannot be rendered as a head.
+    """
     from models.landmarks.backend import load_backend
     from models.landmarks.correspondence import Correspondence, learn_correspondence
 
     chosen = workspace.params.landmarks
-    if chosen.backend == "recorded":
+    reason = no_synthetic_heads(workspace)
+    if chosen.backend == "recorded" or reason:
         found = Correspondence(np.zeros((68, 3)), np.zeros(68), np.zeros(68), 0)
     else:
         found = learn_correspondence(
@@ -54,6 +58,7 @@ def learn_landmark_correspondence(workspace: Workspace) -> StageResult:
         {
             "backend": chosen.backend,
             "pictures": found.pictures,
+            "status": reason or "learned",
             "data": "synthetic",
             "distance from the model's points, of the inter-ocular distance": pd.DataFrame(rows),
         }

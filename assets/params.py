@@ -1,6 +1,7 @@
 """`params.yaml`, validated: the only place where a number is set."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,19 @@ class Machine(Section):
     workers: int = Field(0, ge=0, description="processes for work by video; 0 is one a core")
     dagster_port: int = 3000
     mlflow_port: int = 5000
+
+
+@dataclass(frozen=True)
+class FaceModel(EmbeddedModelSettings):
+    """Which face model the project speaks in.
+
+    Attributes
+    ----------
+    source : a converted model (`deepexp3d convert-model`), by its path from the project folder; None builds the
+        embedded one, which all other keys are about
+    """
+
+    source: str | None = None
 
 
 class SyntheticFaceVid(Section):
@@ -219,7 +233,7 @@ class Params(Section):
     """Everything in `params.yaml`. Sections are named like the stages they belong to."""
 
     machine: Machine
-    morphable_model: EmbeddedModelSettings
+    morphable_model: FaceModel
     landmark_correspondence: CorrespondenceSettings
     synthetic_facevid: SyntheticFaceVid
     sample_clips: SampleClips

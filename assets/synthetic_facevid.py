@@ -7,10 +7,10 @@ import dagster as dg
 import pandas as pd
 
 from assets.batches import is_current, stamp
-from assets.morphable_model import model_path
+from assets.morphable_model import model_path, no_synthetic_heads
 from assets.params import SyntheticFaceVid
 from assets.pool import each
-from assets.stage import StageResult, WorkspaceResource, main, materialise
+from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skipped
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError
 from models.storage import written_whole
@@ -36,6 +36,9 @@ class RenderJob:
 
 def render_synthetic_facevid(workspace: Workspace) -> StageResult:
     """Render the videos that are not there yet; list who is in which."""
+    if reason := no_synthetic_heads(workspace):
+        return skipped(workspace, STAGE, reason)
+    workspace.data(STAGE, SKIPPED).unlink(missing_ok=True)
     settings = workspace.params.synthetic_facevid
     fingerprint = workspace.fingerprint(STAGE)
     jobs = [

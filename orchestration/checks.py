@@ -59,13 +59,13 @@ def _asset_check(asset: str, findings: Check, severity: dg.AssetCheckSeverity) -
 
 @contract("morphable_model")
 def _morphable_model(workspace: Workspace) -> Findings:
-    """Orthonormal bases of the paper's sizes, positive deviations, a closed mark-up of 68 points."""
+    """Bases of the sizes asked for (a converted model has its own), positive deviations, 68 landmarks, eyes apart."""
     model = load_model(workspace)
     settings = workspace.params.morphable_model
     sizes = (model.identity_size, model.expression_size)
     yield (
         "as many components as asked for",
-        sizes == (settings.identity_components, settings.expression_components),
+        settings.source is not None or sizes == (settings.identity_components, settings.expression_components),
         sizes,
     )
     yield "positive standard deviations", bool((model.identity_std > 0).all() and (model.expression_std > 0).all()), ""
@@ -94,7 +94,10 @@ def _landmark_correspondence(workspace: Workspace) -> Findings:
 
 @contract("synthetic_facevid")
 def _synthetic_facevid(workspace: Workspace) -> Findings:
-    """As many videos as asked for, each with its truth."""
+    """As many videos as asked for, each with its truth; or why there are none."""
+    if reason := skip_reason(workspace, "synthetic_facevid"):
+        yield "skipped", True, reason
+        return
     settings = workspace.params.synthetic_facevid
     videos = {file.stem for file in workspace.data("synthetic_facevid", "videos").glob("*.mp4")}
     truths = {file.stem for file in workspace.data("synthetic_facevid", "truth").glob("*.npz")}
@@ -222,7 +225,10 @@ def _facevid_shards(workspace: Workspace) -> Findings:
 
 @contract("four_dfab_samples")
 def _four_dfab_samples(workspace: Workspace) -> Findings:
-    """Images of 224x224 and finite targets of 28 coefficients."""
+    """Images of 224x224 and finite targets of 28 coefficients; or why there are none."""
+    if reason := skip_reason(workspace, "four_dfab_samples"):
+        yield "skipped", True, reason
+        return
     yield from _samples_hold(workspace, "four_dfab_samples")
 
 
