@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from benchmarks.reconstruction.cache import embedded_model_file
-from benchmarks.reconstruction.conditions import measure_conditions
+from benchmarks.reconstruction.conditions import measure_conditions, usual_condition
 from benchmarks.reconstruction.detector import measure_rendered
 from benchmarks.reconstruction.peers import measure_peers
 from benchmarks.reconstruction.speed import measure_speed
@@ -38,11 +38,12 @@ def main() -> None:
     figures |= measure_peers(model, arguments.quick, progress)
     figures |= measure_rendered(model, model_file, arguments.quick, progress)
     figures = {name: round(value, 6) for name, value in figures.items()}
-    print(f"\n{tables(figures)}")
+    text = tables(figures, usual_condition(arguments.quick))
+    print(f"\n{text}")
     with written_whole(arguments.json) as temporary:
         temporary.write_text(json.dumps(figures, indent=1) + "\n")
     if arguments.docs:
-        write_into_page(arguments.docs, figures)
+        write_into_page(arguments.docs, text)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from benchmarks.reconstruction.conditions import Condition
 from models.errors import ParamsError
 from models.storage import written_whole
 
@@ -68,31 +69,39 @@ SPEED = {
 }
 
 
-def tables(figures: dict[str, float]) -> str:
-    """All tables in Markdown; rows and cells without a figure are left out or empty."""
+def tables(figures: dict[str, float], usual: Condition) -> str:
+    """All tables in Markdown; rows and cells without a figure are left out or empty.
+
+    Parameters
+    ----------
+    usual : what the usual videos are
+    """
+    heading = (
+        f"{usual.videos} simulated videos of {usual.settings.frames:,} frames a condition, unless it says otherwise."
+    )
     conditions = _table(
         "condition", CONDITION_MEASURES, {label: _row(figures, "{}" + key) for key, label in CONDITIONS.items()}
     )
     peers = _table("usual videos", PEER_MEASURES, {label: _row(figures, key + "_{}") for key, label in PEERS.items()})
     speed = "\n".join(f"| {label} | {_number(figures[key])} |" for key, label in SPEED.items() if key in figures)
-    return "\n\n".join([conditions, peers, f"| speed and memory | |\n|---|---|\n{speed}"])
+    return "\n\n".join([heading, conditions, peers, f"| speed and memory | |\n|---|---|\n{speed}"])
 
 
-def write_into_page(page: Path, figures: dict[str, float]) -> None:
-    """Put the tables between the two marks of a page.
+def write_into_page(page: Path, text: str) -> None:
+    """Put a text between the two marks of a page.
 
     Raises
     ------
     ParamsError
         The page has no such marks.
     """
-    text = page.read_text()
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
+    whole = page.read_text()
+    if whole.count(BEGIN) != 1 or whole.count(END) != 1:
         raise ParamsError(f"{page}: needs the lines '{BEGIN}' and '{END}' once each, where the tables are to go.")
-    before, rest = text.split(BEGIN)
+    before, rest = whole.split(BEGIN)
     after = rest.split(END)[1]
     with written_whole(page) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n\n{tables(figures)}\n\n{END}{after}")
+        temporary.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
 def _row(figures: dict[str, float], pattern: str) -> dict[str, float]:

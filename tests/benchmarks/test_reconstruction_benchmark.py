@@ -104,13 +104,14 @@ def test_tables_go_between_the_marks_of_a_page_and_replace_what_was_there(tmp_pa
     page.write_text(f"Before.\n\n{tables.BEGIN}\nstale figures\n{tables.END}\n\nAfter.\n")
     figures = {"unexplained_expression_variance": 0.0512, "per_frame_frames_per_second": 4321.0, "cores": 2.0}
     for _ in range(2):
-        tables.write_into_page(page, figures)
+        tables.write_into_page(page, tables.tables(figures, conditions.usual_condition(quick=False)))
     text = page.read_text()
     assert "stale" not in text
     assert text.startswith("Before.")
     assert text.endswith("After.\n")
     assert "| usual: 1 % noise, turning head | 0.051 |" in text
     assert "4,321" in text
+    assert "6 simulated videos of 1,000 frames" in text
     assert text.count("usual: 1 % noise") == 1
     assert "10,000 frames |" not in text
 
@@ -119,5 +120,5 @@ def test_a_page_without_marks_is_left_as_it_is(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("Nothing.")
     with pytest.raises(ParamsError, match=r"page\.md.*needs the lines"):
-        tables.write_into_page(page, {})
+        tables.write_into_page(page, "tables")
     assert page.read_text() == "Nothing."
