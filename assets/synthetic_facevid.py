@@ -16,6 +16,7 @@ from models.errors import DeepExp3DError
 from models.storage import written_whole
 
 STAGE = "synthetic_facevid"
+_PARTS = ("videos", "truth")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,13 @@ class RenderJob:
 def render_synthetic_facevid(workspace: Workspace) -> StageResult:
     """Render the videos that are not there yet; list who is in which."""
     if reason := no_synthetic_heads(workspace):
-        return skipped(workspace, STAGE, reason)
-    workspace.data(STAGE, SKIPPED).unlink(missing_ok=True)
+        result = skipped(workspace, STAGE, reason)
+        # DVC asks for the folders that later stages read.
+        for part in _PARTS:
+            skipped(workspace, STAGE, reason, part)
+        return result
+    for part in ("", *_PARTS):
+        workspace.data(STAGE, part, SKIPPED).unlink(missing_ok=True)
     settings = workspace.params.synthetic_facevid
     fingerprint = workspace.fingerprint(STAGE)
     jobs = [

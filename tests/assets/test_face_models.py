@@ -62,6 +62,8 @@ def test_what_needs_synthetic_heads_says_that_it_was_skipped(workspace):
     for asset in ("synthetic_facevid", "four_dfab_samples"):
         assert all(holds for _, holds, _ in CONTRACTS[asset][0](workspace))
     assert assign_batches(workspace) == {}
+    for part in ("videos", "truth"):
+        assert workspace.data("synthetic_facevid", part).is_dir()
 
 
 def test_without_scans_the_network_stays_as_it_was(workspace):
