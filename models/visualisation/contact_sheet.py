@@ -15,8 +15,8 @@ from models.video.decoding import Frame, probe, read_frames_at
 from models.visualisation.curves import Curve, draw_curves
 from models.visualisation.panels import PAPER, View, mark_points, mesh_panel, portrait, view_of_face, write
 
-EVENLY, EXPRESSIVE, DOUBTFUL = "evenly spaced", "strong expression", "large residual"
-COLOURS = {EVENLY: (40, 40, 40), EXPRESSIVE: (20, 110, 180), DOUBTFUL: (200, 60, 40)}
+EXPRESSIVE, DOUBTFUL, BETWEEN = "strong expression", "large residual", "in between"
+COLOURS = {EXPRESSIVE: (20, 110, 180), DOUBTFUL: (200, 60, 40), BETWEEN: (40, 40, 40)}
 DETECTED = (60, 220, 90)
 
 HEADER_HEIGHT, LABEL_HEIGHT, CURVES_HEIGHT, GAP = 50, 34, 96, 4
@@ -32,13 +32,13 @@ class Moment:
     reason: str
 
 
-def telling_moments(expression: np.ndarray, residual: np.ndarray, count: int) -> list[Moment]:
-    """The frames of a fit to look at: half of them evenly spaced, the others those of the strongest expressions and
-    of the largest residuals, no two of them close together.
+def telling_moments(strength: np.ndarray, residual: np.ndarray, count: int) -> list[Moment]:
+    """The frames of a fit to look at: those of the strongest expressions and of the largest residuals, no two of them
+    close together, and as many others in the middle of what lies between.
 
     Parameters
     ----------
-    expression : (F, n_e) in standard deviations
+    strength : (F,) of the expression, as `expression_strength` gives it
     residual : (F,), as `Reconstruction.residual`; frames where it is NaN had no landmarks and are not chosen
     count : how many; fewer where the fit has fewer frames
 
@@ -47,23 +47,30 @@ def telling_moments(expression: np.ndarray, residual: np.ndarray, count: int) ->
     In order of time.
     """
     seen = np.flatnonzero(np.isfinite(residual))
-    if len(seen) <= count:
-        return [Moment(int(position), EVENLY) for position in seen]
-    even = (count + 1) // 2
-    # The middles of equal parts: the first and the last frame are seldom typical of a video.
-    parts = ((np.arange(even) + 0.5) * len(seen) / even).astype(int)
-    chosen = {int(position): EVENLY for position in seen[parts]}
-    apart = len(seen) // (3 * count)
-    ranked = {
-        EXPRESSIVE: seen[np.argsort(-np.linalg.norm(expression[seen], axis=1), kind="stable")],
-        DOUBTFUL: seen[np.argsort(-residual[seen], kind="stable")],
-    }
-    for turn in range(count - even):
-        reason = (EXPRESSIVE, DOUBTFUL)[turn % 2]
-        far = [p for p in ranked[reason] if min(abs(int(p) - known) for known in chosen) > apart]
-        if far:
-            chosen[int(far[0])] = reason
+    chosen: dict[int, str] = {}
+
+    def distances() -> np.ndarray:
+        """Of every frame to the nearest chosen one, or before there is one to the ends."""
+        known = np.array(list(chosen) or [seen[0] - 1, seen[-1] + 1])
+        return np.abs(seen[:, None] - known).min(1)
+
+    for turn in range(min(count, len(seen)) // 2):
+        reason, value = ((EXPRESSIVE, strength[seen]), (DOUBTFUL, residual[seen]))[turn % 2]
+        far = distances() > (len(seen) // (2 * count) if chosen else 0)
+        if far.any():
+            chosen[int(seen[np.argmax(np.where(far, value, -np.inf))])] = reason
+    while len(chosen) < min(count, len(seen)):
+        chosen[int(seen[np.argmax(distances())])] = BETWEEN
     return [Moment(position, chosen[position]) for position in sorted(chosen)]
+
+
+def expression_strength(model: MorphableModel, expression: np.ndarray) -> np.ndarray:
+    """How far expressions (F, n_e) in mm move the 68 landmarks, root mean square, mm, (F,).
+
+    In standard deviations of the coefficients a blink would be the strongest of all.
+    """
+    moved = model.landmarks(None, expression) - model.landmark_mean
+    return np.sqrt((moved**2).sum(-1).mean(-1))
 
 
 def facial_movements(model: MorphableModel, expression: np.ndarray) -> dict[str, np.ndarray]:
@@ -175,7 +182,7 @@ def draw_contact_sheet(
     VideoError
         The video cannot be read, or is not the one that was fitted.
     """
-    chosen = telling_moments(fit.expression / model.expression_std, fit.residual, moments)
+    chosen = telling_moments(expression_strength(model, fit.expression), fit.residual, moments)
     if not chosen:
         raise VideoError(f"{video}: no frame has landmarks; there is nothing to show of its fit.")
     views = [view_of_face(landmarks[moment.position], side) for moment in chosen]
