@@ -5,7 +5,8 @@
 Videos are simulated (`models.fitting.simulation`) from the embedded model, whose expression statistics come from the
 generator "natural"; seeds differ from those of the model's samples. Others are rendered, filmed and found by the real
 landmark detector. Every figure is a mean over the videos of its condition. The fit has its default settings, those of
-`params.yaml` after the detector. `--quick` takes fewer and shorter videos, and no long ones.
+`params.yaml` after the detector. `--quick` takes fewer and shorter videos, and no long ones. A model without face units
+moves as the Gaussian process of its prior says, and is measured without other generators, blendshapes and renders.
 
 Keys of the JSON object are MEASURE + CONDITION. The measures (shares, unless a unit is given):
 

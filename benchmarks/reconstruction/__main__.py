@@ -38,7 +38,7 @@ def main() -> None:
     figures |= measure_peers(model, arguments.quick, progress)
     figures |= measure_rendered(model, model_file, arguments.quick, progress)
     figures = {name: round(value, 6) for name, value in figures.items()}
-    text = tables(figures, usual_condition(arguments.quick))
+    text = tables(figures, usual_condition(model, arguments.quick))
     print(f"\n{text}")
     with written_whole(arguments.json) as temporary:
         temporary.write_text(json.dumps(figures, indent=1) + "\n")

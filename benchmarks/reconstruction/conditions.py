@@ -24,14 +24,16 @@ class Condition:
         return [simulate_video(model, self.settings, FIRST_SEED + number) for number in range(self.videos)]
 
 
-def usual_condition(quick: bool) -> Condition:
-    """1,000 frames at 1 % noise."""
-    return Condition(SimulationSettings(frames=400), 2) if quick else Condition(SimulationSettings(frames=1000), 6)
+def usual_condition(model: MorphableModel, quick: bool) -> Condition:
+    """1,000 frames at 1 % noise; a model without face units moves as its prior says."""
+    generator = "natural" if "units" in model.extras else "process"
+    settings = SimulationSettings(frames=400 if quick else 1000, expression=generator)
+    return Condition(settings, videos=2 if quick else 6)
 
 
-def conditions(quick: bool) -> dict[str, Condition]:
-    """By the suffix that their keys have."""
-    usual = usual_condition(quick)
+def conditions(model: MorphableModel, quick: bool) -> dict[str, Condition]:
+    """By the suffix that their keys have; other generators only for a model with the units that they move."""
+    usual = usual_condition(model, quick)
 
     def changed(**changes) -> Condition:
         return replace(usual, settings=replace(usual.settings, **changes))
@@ -46,7 +48,7 @@ def conditions(quick: bool) -> dict[str, Condition]:
         "_occluded": changed(**occluded),
         "_frontal": changed(yaw=0.0, pitch=0.0, roll=0.0),
         "_all_at_once": changed(bias=0.01, outliers=0.1, **occluded),
-        **{f"_{name}": changed(expression=name) for name in OTHER_EXPRESSIONS},
+        **({f"_{name}": changed(expression=name) for name in OTHER_EXPRESSIONS} if "units" in model.extras else {}),
         "_200": changed(frames=200),
     }
     if not quick:
@@ -58,7 +60,7 @@ def conditions(quick: bool) -> dict[str, Condition]:
 def measure_conditions(model: MorphableModel, quick: bool, progress: Callable[[str], None]) -> dict[str, float]:
     """All measures under all conditions, by key; `progress` is told of each condition that is done."""
     figures: dict[str, float] = {}
-    for suffix, condition in conditions(quick).items():
+    for suffix, condition in conditions(model, quick).items():
         measured = [_measure(model, video) for video in condition.simulate(model)]
         figures |= _mean([whole for whole, _ in measured], suffix)
         hidden = [values for _, values in measured if values]
@@ -66,7 +68,7 @@ def measure_conditions(model: MorphableModel, quick: bool, progress: Callable[[s
             figures |= _mean(hidden, "_hidden")
         share = figures[f"unexplained_expression_variance{suffix}"]
         progress(f"{suffix.lstrip('_') or 'usual videos'}: {share:.3f} of the expression unexplained")
-    for measure in _measures(figures, "_speech"):
+    for measure in _measures(figures, f"_{OTHER_EXPRESSIONS[-1]}"):
         others = [figures[f"{measure}_{name}"] for name in OTHER_EXPRESSIONS]
         figures[f"{measure}_other_generator"] = float(np.mean(others))
     figures["frontal_only_ratio"] = (

@@ -202,7 +202,7 @@ def available_peers(model: MorphableModel, progress: Callable[[str], None]) -> d
 
 def measure_peers(model: MorphableModel, quick: bool, progress: Callable[[str], None]) -> dict[str, float]:
     """Measures and frames per second of every peer, and of the whole-video fit, on the same frames."""
-    condition = usual_condition(quick)
+    condition = usual_condition(model, quick)
     videos = condition.simulate(model)
     frames = np.concatenate(list(_runs(condition.settings.frames)))
     noise = condition.settings.noise

@@ -82,29 +82,35 @@ def test_a_model_without_face_units_leaves_blendshapes_out_and_says_so(small_mod
     assert "face units" in said[0]
 
 
-def test_other_generators_are_averaged(small_model, monkeypatch):
+def test_other_generators_are_averaged(unit_model, monkeypatch):
     shares = {name: index + 1.0 for index, name in enumerate(OTHER_EXPRESSIONS)}
     monkeypatch.setattr(conditions.Condition, "simulate", lambda condition, model: [condition.settings.expression])
     monkeypatch.setattr(
         conditions, "_measure", lambda model, kind: ({"unexplained_expression_variance": shares.get(kind, 0.5)}, {})
     )
-    figures = conditions.measure_conditions(small_model, quick=True, progress=lambda line: None)
+    figures = conditions.measure_conditions(unit_model, quick=True, progress=lambda line: None)
     assert figures["unexplained_expression_variance_other_generator"] == np.mean(list(shares.values()))
     assert figures["frontal_only_ratio"] == 1.0
 
 
-def test_every_condition_and_peer_has_its_row_in_the_tables():
-    suffixes = conditions.conditions(quick=False).keys()
+def test_a_model_without_face_units_is_measured_on_its_own_process(small_model):
+    settings = [condition.settings for condition in conditions.conditions(small_model, quick=False).values()]
+    assert {setting.expression for setting in settings} == {"process"}
+    assert simulate_video(small_model, replace(settings[0], frames=3), 0).landmarks.shape == (3, 68, 2)
+
+
+def test_every_condition_and_peer_has_its_row_in_the_tables(unit_model):
+    suffixes = conditions.conditions(unit_model, quick=False).keys()
     assert suffixes <= tables.CONDITIONS.keys()
     assert {"per_frame", "bounded", "eos_pca", "eos_algorithm", "eos_library", peers.WHOLE_VIDEO} == tables.PEERS.keys()
 
 
-def test_tables_go_between_the_marks_of_a_page_and_replace_what_was_there(tmp_path):
+def test_tables_go_between_the_marks_of_a_page_and_replace_what_was_there(unit_model, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"Before.\n\n{tables.BEGIN}\nstale figures\n{tables.END}\n\nAfter.\n")
     figures = {"unexplained_expression_variance": 0.0512, "per_frame_frames_per_second": 4321.0, "cores": 2.0}
     for _ in range(2):
-        tables.write_into_page(page, tables.tables(figures, conditions.usual_condition(quick=False)))
+        tables.write_into_page(page, tables.tables(figures, conditions.usual_condition(unit_model, quick=False)))
     text = page.read_text()
     assert "stale" not in text
     assert text.startswith("Before.")
