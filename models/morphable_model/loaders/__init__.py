@@ -1,54 +1,19 @@
 """Face models of other publishers, read from their own files: see docs/face_models.md for each layout."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from models.errors import ModelMismatchError
 from models.morphable_model.model import MorphableModel
 
-
-@dataclass(frozen=True)
-class Format:
-    """A publisher's file layout.
-
-    Attributes
-    ----------
-    module : name of the module here that has `read(source, expression) -> PublishedModel`
-    source : what the user names: the publisher's file or folder
-    expression : the second file the layout needs; empty where everything is in one
-    landmarks : where the 68 points come from
-    """
-
-    module: str
-    source: str
-    expression: str = ""
-    landmarks: str = "from a landmark file"
-
-    @property
-    def read(self) -> Callable:
-        """The module's `read`, imported when it is needed."""
-        return import_module(f"models.morphable_model.loaders.{self.module}").read
-
-
-FORMATS: dict[str, Format] = {
-    "lsfm": Format(
-        "lsfm",
-        "all_all_all.mat, or another full-face model of LSFM",
-        "Model_Exp.mat of 300W-3D (FaceWarehouse's expressions)",
-        "itwmm's points of the 53,215-vertex mesh",
-    ),
-    "bfm2009": Format(
-        "bfm2009",
-        "01_MorphableModel.mat",
-        "Exp_Pca.bin, with std_exp.txt and BFM_exp_idx.mat beside it",
-        "itwmm's points of the 53,215-vertex mesh",
-    ),
-    "bfm2017": Format("bfm2017", "model2017-1_*.h5 or model2019_*.h5"),
-    "flame": Format("flame", "generic_model.pkl or flame2023.pkl, or the same arrays as .npz"),
-    "ict": Format("ict", "the folder FaceXModel of ICT-FaceKit", landmarks="vertex_indices.json of the folder"),
-    "npz": Format("plain", "an .npz with mean, identity_basis, expression_basis and triangles", landmarks="the .npz"),
+# Layout -> the module here that has `read(source, expression) -> PublishedModel`, imported when it is needed.
+FORMATS: dict[str, str] = {
+    "lsfm": "lsfm",
+    "bfm2009": "bfm2009",
+    "bfm2017": "bfm2017",
+    "flame": "flame",
+    "ict": "ict",
+    "npz": "plain",
 }
 
 
@@ -89,9 +54,10 @@ def load_face_model(
 
     if layout not in FORMATS:
         raise ModelMismatchError(f"{source}: unknown format '{layout}'; use one of {', '.join(FORMATS)}.")
-    published = FORMATS[layout].read(Path(source), None if expression is None else Path(expression))
+    reader = import_module(f"{__name__}.{FORMATS[layout]}")
+    published = reader.read(Path(source), None if expression is None else Path(expression))
     points = published.landmarks if landmarks is None else read_landmarks(Path(landmarks), published)
     return conform(published, points, identity_size, expression_size, unit)
 
 
-__all__ = ["FORMATS", "Format", "load_face_model"]
+__all__ = ["FORMATS", "load_face_model"]

@@ -1,7 +1,5 @@
 """From a publisher's units, scales and axes to this project's contract: millimetres on orthonormal bases."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from models.errors import ModelMismatchError
@@ -176,21 +174,3 @@ def _outwards(mean: np.ndarray, triangles: np.ndarray, uv_triangles: np.ndarray)
     if np.einsum("td,td->", a, np.cross(b, c)) >= 0:
         return triangles, uv_triangles
     return triangles[:, ::-1], uv_triangles[:, ::-1]
-
-
-def kept_vertices(published: PublishedModel, vertices: np.ndarray) -> PublishedModel:
-    """The part of a model on some vertices (M,), in their order; triangles with others go."""
-    number = np.full(len(published.mean), -1)
-    number[vertices] = np.arange(len(vertices))
-    inside = (number[published.triangles] >= 0).all(1)
-    rows = (3 * np.asarray(vertices)[:, None] + np.arange(3)).reshape(-1)
-    return replace(
-        published,
-        mean=published.mean[vertices],
-        identity_modes=published.identity_modes[rows],
-        expression_modes=published.expression_modes[rows],
-        expression_mean=None if published.expression_mean is None else published.expression_mean[rows],
-        triangles=number[published.triangles[inside]],
-        uv_triangles=None if published.uv_triangles is None else published.uv_triangles[inside],
-        material=None if published.material is None else published.material[inside],
-    )

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import ModelMismatchError
-from models.morphable_model.loaders.conforming import kept_vertices
 from models.morphable_model.loaders.object_files import read_mesh, read_vertices
 from models.morphable_model.loaders.published import MILLIMETRES, Landmarks, PublishedModel
 from models.morphable_model.loaders.reading import require_file
@@ -67,7 +66,7 @@ def read(source: Path, expression: Path | None) -> PublishedModel:
         landmarks=Landmarks.at_vertices(np.asarray(points, np.int64)),
         shape_names=tuple(_arkit_name(name) for name in names),
     )
-    return kept_vertices(model, np.arange(_OPAQUE)) if len(neutral.vertices) == _VERTICES else model
+    return model.on_vertices(np.arange(_OPAQUE)) if len(neutral.vertices) == _VERTICES else model
 
 
 def _offsets(paths: list[Path], neutral: np.ndarray) -> np.ndarray:

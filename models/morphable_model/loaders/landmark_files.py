@@ -4,7 +4,7 @@
     .npy           (68,) integers: vertices; (68, 3): positions
     .npz           vertices (68,); or vertices and weights, (68, 3) each; or on triangles, as FLAME's embeddings are:
                    lmk_face_idx (68,) and lmk_b_coords (68, 3), or full_lmk_faces_idx and full_lmk_bary_coords
-    .pkl           the last, pickled; read without running anything in it
+    .pkl, .npy     the last, pickled, as FLAME's and DECA's are; read without running anything in it
     .json          a list of 68 vertices, or one under `landmarks` or `idx_to_landmark_verts`
     .ljson         menpo's: positions
 
@@ -45,9 +45,10 @@ def read_landmarks(path: Path, published: "PublishedModel") -> Landmarks:
         The file is missing, of an unknown kind, does not hold 68 points, or they are not on this mesh.
     """
     require_file(path, WANTED)
-    if path.suffix in (".npz", ".pkl"):
-        arrays = read_pickled_arrays(path) if path.suffix == ".pkl" else npz_arrays(path, WANTED)
-        return _of_arrays(arrays, published, path)
+    if path.suffix == ".pkl" or _holds_objects(path):
+        return _of_arrays(read_pickled_arrays(path), published, path)
+    if path.suffix == ".npz":
+        return _of_arrays(npz_arrays(path, WANTED), published, path)
     readers = {".txt": _text, ".npy": _numpy, ".json": _json, ".ljson": _menpo}
     if path.suffix not in readers:
         known = ", ".join((*readers, ".npz", ".pkl"))
@@ -133,6 +134,17 @@ def _text(path: Path) -> np.ndarray:
     if len(rows) == 68 and {len(row) for row in rows} == {3}:
         return np.array(rows, np.float64)
     return np.array([number for row in rows for number in row], np.float64)
+
+
+def _holds_objects(path: Path) -> bool:
+    """Whether this is an .npy of Python objects, which is a pickle behind a header."""
+    if path.suffix != ".npy":
+        return False
+    try:
+        np.load(path, allow_pickle=False)
+    except ValueError as error:
+        return "Object arrays" in str(error)
+    return False
 
 
 def _numpy(path: Path) -> np.ndarray:

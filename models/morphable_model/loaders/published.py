@@ -1,6 +1,6 @@
 """What a publisher's files say, before it is brought to this project's contract."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,28 @@ class PublishedModel:
     def __post_init__(self):
         for problem in self._problems():
             raise ModelMismatchError(f"{self.path}: {problem}")
+
+    def on_vertices(self, vertices: np.ndarray) -> "PublishedModel":
+        """The part on some vertices (M,), in their order.
+
+        Triangles that need others are left out; landmarks that do make all of them unknown.
+        """
+        number = np.full(len(self.mean), -1)
+        number[vertices] = np.arange(len(vertices))
+        inside = (number[self.triangles] >= 0).all(1)
+        rows = (3 * np.asarray(vertices)[:, None] + np.arange(3)).reshape(-1)
+        marks = None if self.landmarks is None else number[self.landmarks.vertices]
+        return replace(
+            self,
+            mean=self.mean[vertices],
+            identity_modes=self.identity_modes[rows],
+            expression_modes=self.expression_modes[rows],
+            expression_mean=None if self.expression_mean is None else self.expression_mean[rows],
+            triangles=number[self.triangles[inside]],
+            uv_triangles=None if self.uv_triangles is None else self.uv_triangles[inside],
+            material=None if self.material is None else self.material[inside],
+            landmarks=None if marks is None or marks.min() < 0 else Landmarks(marks, self.landmarks.weights),
+        )
 
     def _problems(self):
         """Yield what does not fit, with its cure."""

@@ -2,7 +2,7 @@
 
 A pickle names the functions that rebuild its objects, and loading it calls them. Here every name stands for a record
 of ours that keeps what it is given: numpy arrays are rebuilt from their bytes by `numpy.frombuffer`, wrappers of
-chumpy give the array they hold, sparse matrices stay unread. Any name beyond these is refused.
+chumpy give the array they hold, sparse matrices and tensors stay unread. Any name beyond these is refused.
 """
 
 import io
@@ -18,7 +18,7 @@ _NUMBERS = frozenset(f"{kind}{size}" for kind in "iuf" for size in (1, 2, 4, 8))
 
 
 def read_pickled_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The plain arrays of a pickled dictionary; its other values are left out.
+    """The plain arrays of a pickled dictionary, or of one in an .npy of objects; its other values are left out.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def read_pickled_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     cure = "save its arrays with numpy.savez and name that file"
     try:
-        content = _Unpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        content = _Unpickler(_pickle_of(path), encoding="latin1").load()
     except _Refused as refused:
         raise ModelMismatchError(
             f"{path}: refused: it asks to call {refused}, which no array needs and which could be anything; if you "
@@ -36,9 +36,21 @@ def read_pickled_arrays(path: Path) -> dict[str, np.ndarray]:
     except Exception as error:
         reason = " ".join(str(error).split())
         raise ModelMismatchError(f"{path}: is no pickle of arrays ({reason}); {cure}.") from error
+    if isinstance(content, _Array) and len(content.objects) == 1:
+        content = content.objects[0]
     if not isinstance(content, dict):
         raise ModelMismatchError(f"{path}: holds a {type(content).__name__}, expected a dictionary of arrays; {cure}.")
     return {name: value for key, item in content.items() if (name := str(key)) and (value := _array(item)) is not None}
+
+
+def _pickle_of(path: Path) -> io.BytesIO:
+    """The file's pickle: all of it, or what follows the header of an .npy."""
+    file = io.BytesIO(path.read_bytes())
+    if path.suffix == ".npy":
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read_header(file)
+    return file
 
 
 class _Refused(pickle.UnpicklingError):
@@ -48,7 +60,7 @@ class _Refused(pickle.UnpicklingError):
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         stand_in = _STAND_INS.get((module.replace("numpy._core.", "numpy.core."), name))
-        if stand_in is None and (module.startswith(("chumpy.", "scipy.sparse."))):
+        if stand_in is None and module.startswith(("chumpy.", "scipy.sparse.")):
             stand_in = _Wrapper
         if stand_in is None:
             raise _Refused(f"{module}.{name}")
@@ -73,11 +85,15 @@ class _Dtype:
 class _Array:
     """Stands for `numpy.ndarray`."""
 
-    values: np.ndarray | None = None
+    def __init__(self):
+        self.values: np.ndarray | None = None
+        self.objects: list = []
 
     def __setstate__(self, state: tuple) -> None:
         shape, dtype, by_columns, content = state[-4:]
-        # Arrays of Python objects come as lists; nothing here needs one.
+        if isinstance(content, list):
+            self.objects = content
+            return
         if isinstance(content, str):
             content = content.encode("latin1")
         if isinstance(content, bytes):
@@ -85,7 +101,7 @@ class _Array:
 
 
 class _Wrapper:
-    """Stands for an object of chumpy, which holds its array as `x`, or for a sparse matrix."""
+    """Stands for an object of chumpy, which holds its array as `x`, for a sparse matrix, or a tensor's parts."""
 
     def __init__(self, *_: Any):
         self.state: Any = None
@@ -151,6 +167,9 @@ _STAND_INS = {
     ("_codecs", "encode"): _latin1,
     ("__builtin__", "bytes"): _no_bytes,
     ("builtins", "bytes"): _no_bytes,
+    ("torch._utils", "_rebuild_tensor_v2"): _Wrapper,
+    ("torch.storage", "_load_from_bytes"): _Wrapper,
+    ("collections", "OrderedDict"): _Wrapper,
     ("copy_reg", "_reconstructor"): _empty_object,
     ("copyreg", "_reconstructor"): _empty_object,
     ("__builtin__", "object"): _Wrapper,

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,6 +104,36 @@ def test_points_on_triangles_lie_where_they_should(published, tmp_path, names, s
         path.write_bytes(pickle.dumps(arrays, 2))
     wanted = np.einsum("lk,lkd->ld", weights, published.mean[FACE.triangles[triangle]])
     np.testing.assert_allclose(positions_of(read_landmarks(path, published), published), wanted)
+
+
+def test_an_embedding_with_tensors_beside_its_arrays_is_read(published, tmp_path):
+    """As DECA's: an .npy of one dictionary, in which points that depend on the pose are tensors."""
+    import torch
+
+    rng = np.random.default_rng(3)
+    triangle, weights = rng.integers(len(FACE.triangles), size=68), rng.dirichlet(np.ones(3), 68)
+    content = {
+        "static_lmk_faces_idx": triangle[17:],
+        "static_lmk_bary_coords": weights[17:],
+        "dynamic_lmk_faces_idx": torch.zeros(79, 17, dtype=torch.int64),
+        "full_lmk_faces_idx": triangle[None],
+        "full_lmk_bary_coords": weights[None],
+    }
+    np.save(tmp_path / "landmark_embedding.npy", content, allow_pickle=True)
+    wanted = np.einsum("lk,lkd->ld", weights, published.mean[FACE.triangles[triangle]])
+    found = read_landmarks(tmp_path / "landmark_embedding.npy", published)
+    np.testing.assert_allclose(positions_of(found, published), wanted)
+
+
+def test_an_npy_that_calls_something_is_refused(published, tmp_path):
+    class Calls:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "mark",)
+
+    np.save(tmp_path / "landmark_embedding.npy", {"full_lmk_faces_idx": Calls()}, allow_pickle=True)
+    with pytest.raises(ModelMismatchError, match=r"landmark_embedding.npy: refused: it asks to call"):
+        read_landmarks(tmp_path / "landmark_embedding.npy", published)
+    assert not (tmp_path / "mark").exists()
 
 
 def test_weights_on_vertices_lie_where_they_should(published, tmp_path):
