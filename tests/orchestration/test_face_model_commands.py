@@ -15,6 +15,7 @@ from models.morphable_model.loaders.published import MILLIMETRES
 from models.morphable_model.model import SKIN
 from orchestration.command_line import FaceModelFormat, Unit, app
 from tests.models.morphable_model.published_faces import make_face, write_lsfm, write_plain
+from tests.workspace_fixture import make_project
 
 
 def run(*arguments):
@@ -97,6 +98,15 @@ def test_a_fit_becomes_weights(fit, speaking_model, tmp_path):
     with open(tmp_path / "talk.csv", newline="") as file:
         jaw = [float(row["JawOpen"]) for row in csv.DictReader(file)]
     np.testing.assert_allclose(jaw, [0, 0.5, 1, 1], atol=2e-3)
+
+
+def test_without_a_model_the_projects_own_is_taken(fit, speaking_model, tmp_path, monkeypatch):
+    project = make_project(tmp_path / "project")
+    MorphableModel.load(speaking_model).save(project.data("morphable_model", "model.npz"))
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(project.root))
+    assert run("export-arkit", fit, "--out", tmp_path / "talk.csv").exit_code == 0
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(tmp_path))
+    assert "params.yaml: no such file" in one_error(run("export-arkit", fit, "--out", tmp_path / "again.csv"))
 
 
 def test_weights_go_to_json_too(fit, speaking_model, tmp_path):
