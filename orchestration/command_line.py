@@ -204,7 +204,8 @@ def export_arkit(
     model: Annotated[
         Path | None, typer.Option(help="The face model of the fit (.npz); by default the project's.")
     ] = None,
-    ridge: Annotated[float, typer.Option(help="How much fewer and smaller weights are preferred.")] = 1e-3,
+    ridge: Annotated[float, typer.Option(help="How much smaller weights are preferred.")] = 1e-3,
+    sparsity: Annotated[float, typer.Option(min=0, help="How much fewer weights are preferred.")] = 1e-3,
 ) -> None:
     """A fit's expressions as ARKit's 52 blend shape weights, to animate other heads with."""
     from models.fitting import Reconstruction
@@ -224,7 +225,8 @@ def export_arkit(
             raise DeepExp3DError(f"--ridge is {ridge:g}; choose one above 0.")
         expression = Reconstruction.load(fit).expression
         face_model = _project_model() if model is None else MorphableModel.load(model)
-        weights, missing = arkit_weights(expression, face_model, ridge=ridge), missing_names(face_model)
+        weights = arkit_weights(expression, face_model, ridge=ridge, sparsity=sparsity)
+        missing = missing_names(face_model)
         if out.suffix == ".csv":
             write_live_link_csv(out, weights, fps)
         else:

@@ -1,9 +1,10 @@
 """Expression coefficients as the 52 blend shape weights of Apple's ARKit, for people who animate.
 
-Weights w in [0, 1] minimise `|w U - e|^2 + r |w|^2`, frame by frame: U (43, n_e) are the model's face units as
-expression coefficients, so the first term is what the face's vertices differ by, in mm. There are more units than
-coefficients; the small ridge r picks, of weights that give the same face, those that use the units least. Weights are
-not smoothed over time: the whole-video fit has done that.
+Weights w in [0, 1] minimise `|w U - e|^2 + m (r |w|^2 + s sum(w))`, frame by frame: U (43, n_e) are the model's face
+units as expression coefficients, so the first term is what the face's vertices differ by, in mm, and m is the units'
+mean squared length. There are more units than coefficients; of weights that give the same face, the ridge r picks those
+that use the units least, and the sparsity s those that use few: without it, units that oppose one another share what
+neither explains. Weights are not smoothed over time: the whole-video fit has done that.
 
 A model shows neither gaze nor tongue. Those nine names (`missing_names`) are always 0.
 """
@@ -47,19 +48,21 @@ def missing_names(model: MorphableModel) -> tuple[str, ...]:
     return tuple(np.array(ARKIT_NAMES)[np.setdiff1d(np.arange(52), _columns(model))].tolist())
 
 
-def arkit_weights(expression: np.ndarray, model: MorphableModel, *, ridge: float = 1e-3) -> np.ndarray:
+def arkit_weights(
+    expression: np.ndarray, model: MorphableModel, *, ridge: float = 1e-3, sparsity: float = 1e-3
+) -> np.ndarray:
     """Blend shape weights (F, 52) in [0, 1], in the order of `ARKIT_NAMES`, of expressions (F, n_e) in mm.
 
     Parameters
     ----------
-    ridge : weight of the squared weights, over the mean squared length of the model's face units; above 0
+    ridge, sparsity : r and s; the ridge above 0, which makes the weights unique, the sparsity at least 0
 
     Raises
     ------
     ModelMismatchError
         The model has no face units of ARKit's names, or another number of coefficients.
     ValueError
-        An expression is not finite, or the ridge is not above 0.
+        An expression is not finite, the ridge is not above 0, or the sparsity is below.
     """
     columns = _columns(model)
     expression = np.asarray(expression, np.float64)
@@ -68,15 +71,18 @@ def arkit_weights(expression: np.ndarray, model: MorphableModel, *, ridge: float
             f"expressions of shape {expression.shape}, but face model '{model.name}' has {model.expression_size} "
             f"coefficients; name the model that the fit was made with."
         )
-    if not np.isfinite(expression).all() or not ridge > 0:
-        raise ValueError(f"expressions must be finite and the ridge above 0, which is {ridge}")
+    if not (np.isfinite(expression).all() and ridge > 0 and sparsity >= 0):
+        raise ValueError(
+            f"expressions must be finite, the ridge above 0 and the sparsity not below; they are {ridge} and {sparsity}"
+        )
     units = np.asarray(model.extras["units"], np.float64)
     gram = units @ units.T
-    gram = gram + ridge * np.trace(gram) / len(gram) * np.eye(len(gram))
+    length = np.trace(gram) / len(gram)
+    gram = gram + ridge * length * np.eye(len(gram))
     weights = np.zeros((len(expression), len(ARKIT_NAMES)))
     for start in range(0, len(expression), _FRAMES_AT_ONCE):
         frames = slice(start, start + _FRAMES_AT_ONCE)
-        weights[frames, columns] = _bounded_least_squares(gram, expression[frames] @ units.T)
+        weights[frames, columns] = _bounded_least_squares(gram, expression[frames] @ units.T - sparsity * length / 2)
     return weights
 
 

@@ -30,12 +30,13 @@ def natural_expressions(model, frames: int, seed: int = 0) -> np.ndarray:
     return sample_activations(frames, np.random.default_rng(seed)) @ model.extras["units"].astype(np.float64)
 
 
-def by_scipy(expression: np.ndarray, model, ridge: float) -> np.ndarray:
-    """The same problem, one frame at a time."""
+def by_scipy(expression: np.ndarray, model, ridge: float, sparsity: float) -> np.ndarray:
+    """The same problem, one frame at a time; the linear term is completed to a square."""
     units = model.extras["units"].astype(np.float64)
-    stiffness = np.sqrt(ridge * (units**2).sum(1).mean()) * np.eye(len(units))
-    system = np.vstack([units.T, stiffness])
-    frames = [np.concatenate([frame, np.zeros(len(units))]) for frame in expression]
+    length = (units**2).sum(1).mean()
+    system = np.vstack([units.T, np.sqrt(ridge * length) * np.eye(len(units))])
+    shift = system @ np.linalg.solve(system.T @ system, np.full(len(units), sparsity * length / 2))
+    frames = [np.concatenate([frame, np.zeros(len(units))]) - shift for frame in expression]
     return np.stack([lsq_linear(system, frame, (0, 1), method="bvls", tol=1e-14).x for frame in frames])
 
 
@@ -54,12 +55,18 @@ def test_gaze_and_tongue_are_missing_and_always_zero(embedded_model):
 
 
 @settings(deadline=None, max_examples=15)
-@given(seed=st.integers(0, 10**6), ridge=st.sampled_from([1e-4, 1e-3, 1e-2]), strength=st.floats(0, 3))
-def test_all_frames_at_once_give_what_one_at_a_time_gives(embedded_model, seed, ridge, strength):
+@given(
+    seed=st.integers(0, 10**6),
+    ridge=st.sampled_from([1e-4, 1e-3, 1e-2]),
+    sparsity=st.sampled_from([0, 1e-3, 1e-2]),
+    strength=st.floats(0, 3),
+)
+def test_all_frames_at_once_give_what_one_at_a_time_gives(embedded_model, seed, ridge, sparsity, strength):
     rng = np.random.default_rng(seed)
     expression = strength * rng.normal(size=(12, embedded_model.expression_size)) * embedded_model.expression_std
-    weights = arkit_weights(expression, embedded_model, ridge=ridge)
-    np.testing.assert_allclose(weights[:, COLUMNS], by_scipy(expression, embedded_model, ridge), atol=1e-6)
+    weights = arkit_weights(expression, embedded_model, ridge=ridge, sparsity=sparsity)
+    wanted = by_scipy(expression, embedded_model, ridge, sparsity)
+    np.testing.assert_allclose(weights[:, COLUMNS], wanted, atol=1e-6)
     assert weights.min() >= 0
     assert weights.max() <= 1
 
@@ -78,6 +85,15 @@ def test_natural_expressions_come_back(embedded_model):
     assert energy_kept(expression, weights, embedded_model) > 0.995
     true = sample_activations(400, np.random.default_rng(0))
     assert np.corrcoef(weights[:, COLUMNS].ravel(), true.ravel())[0, 1] > 0.9
+
+
+def test_sparsity_leaves_fewer_weights_and_next_to_no_error(embedded_model):
+    rng = np.random.default_rng(0)
+    expression = natural_expressions(embedded_model, 200)
+    noisy = expression + 0.03 * rng.normal(size=expression.shape) * embedded_model.expression_std
+    plain, sparse = (arkit_weights(noisy, embedded_model, sparsity=sparsity) for sparsity in (0.0, 2e-3))
+    assert (sparse > 0.01).sum() < 0.9 * (plain > 0.01).sum()
+    assert energy_kept(noisy, sparse, embedded_model) > energy_kept(noisy, plain, embedded_model) - 0.005
 
 
 def test_rest_is_no_weight_and_no_frames_are_none(embedded_model):
@@ -112,9 +128,10 @@ def test_a_model_without_units_or_with_others_is_refused(small_model, embedded_m
 def test_expressions_of_another_model_are_refused(embedded_model):
     with pytest.raises(ModelMismatchError, match=r"shape \(5, 10\), but face model 'embedded' has 28"):
         arkit_weights(np.zeros((5, 10)), embedded_model)
-    for expression, ridge in ((np.full((1, 28), np.nan), 1e-3), (np.zeros((1, 28)), 0.0)):
+    rest = np.zeros((1, 28))
+    for expression, ridge, sparsity in ((rest * np.nan, 1e-3, 0.0), (rest, 0.0, 0.0), (rest, 1e-3, -1.0)):
         with pytest.raises(ValueError, match="finite"):
-            arkit_weights(expression, embedded_model, ridge=ridge)
+            arkit_weights(expression, embedded_model, ridge=ridge, sparsity=sparsity)
 
 
 def test_the_csv_is_laid_out_as_live_link_face_does(embedded_model, tmp_path):
