@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 import torchvision
@@ -34,16 +35,20 @@ def l2(output: Tensor, target: Tensor, confidence: Tensor | float = 1.0) -> Tens
 _LOSSES = {"squared_l2": squared_l2, "l2": l2}
 
 
-def confidence_of(uncertainty: Tensor, weight: Tensor) -> Tensor:
-    """How much each coefficient's error counts (B, n_e), from posterior standard deviations (B, n_e).
+def confidence_of(uncertainty: Tensor, weight: Tensor, prior_variance: Tensor) -> Tensor:
+    """How much each coefficient's error counts (B, n_e), from posterior standard deviations s (B, n_e).
 
-    Coefficients have variance 1 in their own units before their video is seen, and s^2 after: prior over prior plus
-    posterior variance is 1 / (1 + s^2), from 1 for what is certain to 1/2 for what the landmarks said nothing about.
-    Divided by its mean over the batch, samples counted by their `weight` (B,), so that the size of the loss, and with
-    it the best learning rate, stays what it is without.
+    Prior over prior plus posterior variance, `v / (v + s^2)`: 1 for what is certain, 1/2 for what the landmarks said
+    nothing about. Each coefficient's confidences are divided by their mean over the batch, samples counted by their
+    `weight` (B,): frames are weighed against each other, and rare coefficients, of which no fit is ever sure, keep
+    their share of the loss.
+
+    Parameters
+    ----------
+    prior_variance : (n_e,) v, in the squared units of the uncertainties
     """
-    confidence = 1 / (1 + uncertainty.square())
-    return confidence * weight.sum() / (weight[:, None] * confidence).mean(dim=1).sum()
+    confidence = prior_variance / (prior_variance + uncertainty.square())
+    return confidence * weight.sum() / (weight[:, None] * confidence).sum(dim=0)
 
 
 class ExpressionNetwork(nn.Module):
@@ -114,7 +119,8 @@ class DeepExp3D(pl.LightningModule):
     optimisation, augmentation : how to train
     seed : of the augmentation
     steps : how many the schedule of the learning rate spans; None where only the time is limited
-    uncertainty_weights : whether coefficients count by `confidence_of`, or all the same, as in the paper
+    prior_variance : (n_e,) of the coefficients in squared standard deviations: errors count by `confidence_of`. None
+        lets all count the same, as in the paper
     """
 
     def __init__(
@@ -124,7 +130,7 @@ class DeepExp3D(pl.LightningModule):
         augmentation: Augmentation,
         seed: int,
         steps: int | None = None,
-        uncertainty_weights: bool = False,
+        prior_variance: np.ndarray | None = None,
     ):
         super().__init__()
         self.steps = steps
@@ -133,9 +139,10 @@ class DeepExp3D(pl.LightningModule):
         self.optimisation = optimisation
         self.augmentation = augmentation
         self.seed = seed
-        self.uncertainty_weights = uncertainty_weights
         variance = torch.tensor(contract.expression_std, dtype=torch.float32).square()
         self.register_buffer("expression_variance", variance, persistent=False)
+        prior = None if prior_variance is None else torch.tensor(prior_variance, dtype=torch.float32)
+        self.register_buffer("prior_variance", prior, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Expression (B, n_e) in standard deviations of aligned images (B, S, S, 3)."""
@@ -153,7 +160,8 @@ class DeepExp3D(pl.LightningModule):
         """Weighted loss of a batch."""
         output = self(batch["image"]).float()
         weight = batch["weight"]
-        confidence = confidence_of(batch["uncertainty"], weight) if self.uncertainty_weights else 1.0
+        weighs = self.prior_variance is not None
+        confidence = confidence_of(batch["uncertainty"], weight, self.prior_variance) if weighs else 1.0
         error_of = _LOSSES[self.optimisation.loss]
         loss = (weight * error_of(output, batch["expression"], confidence)).sum() / weight.sum()
         error = squared_l2(output.detach(), batch["expression"]).mean()

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
@@ -96,7 +97,10 @@ def train(
     shards, folder, hardware = Path(shards), Path(folder), hardware or Hardware()
     initial_weights = None if init_from is None else read_weights(init_from)
     contract = NetworkContract.of(model, settings.backbone, settings.input_size)
-    run = _fingerprint(shards, contract, settings, seed, init_from)
+    prior_variance = None
+    if settings.uncertainty_weights:
+        prior_variance = np.diag(model.expression_covariance) / model.expression_std**2
+    run = _fingerprint(shards, contract, settings, prior_variance, seed, init_from)
     checkpoints = folder / "checkpoints"
     if _same_run(folder, run):
         if (folder / WEIGHTS).exists():
@@ -112,9 +116,7 @@ def train(
     pl.seed_everything(seed, verbose=False)
     trainer = _trainer(settings, hardware, folder, checkpoints, logger, callbacks)
     steps = _planned_steps(settings, number_of_samples(shards / "train"), trainer.world_size)
-    module = DeepExp3D(
-        contract, settings.optimisation, settings.augmentation, seed, steps, settings.uncertainty_weights
-    )
+    module = DeepExp3D(contract, settings.optimisation, settings.augmentation, seed, steps, prior_variance)
     if initial_weights is not None:
         set_weights(module.network, initial_weights, Path(init_from) / WEIGHTS)
     module.network.to(memory_format=torch.channels_last)
@@ -305,7 +307,12 @@ def _same_run(folder: Path, run: dict) -> bool:
 
 
 def _fingerprint(
-    shards: Path, contract: NetworkContract, settings: TrainingSettings, seed: int, init_from: Path | str | None
+    shards: Path,
+    contract: NetworkContract,
+    settings: TrainingSettings,
+    prior_variance: np.ndarray | None,
+    seed: int,
+    init_from: Path | str | None,
 ) -> dict:
     """All that the result depends on, as plain JSON."""
     data = {part: sha256_of(shards / part / INDEX) for part in ("train", "val") if number_of_samples(shards / part)}
@@ -318,6 +325,7 @@ def _fingerprint(
                 "data": data,
                 "contract": hashlib.sha256(contract.to_json().encode()).hexdigest(),
                 "settings": asdict(settings),
+                "prior_variance": None if prior_variance is None else prior_variance.round(7).tolist(),
                 "init_from": None if init_from is None else sha256_of(Path(init_from) / WEIGHTS),
             }
         )

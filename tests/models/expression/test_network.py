@@ -11,6 +11,7 @@ from models.expression.contract import NetworkContract
 from models.expression.network import DeepExp3D, confidence_of, l2, squared_l2
 
 UNCERTAINTIES = arrays(np.float32, (6, 4), elements=st.floats(0, 5, width=32))
+PRIORS = arrays(np.float32, 4, elements=st.floats(np.float32(0.01), 2, width=32))
 WEIGHTS = arrays(np.float32, 6, elements=st.floats(np.float32(0.1), 3, width=32))
 
 
@@ -22,7 +23,8 @@ def module(small_model, quick_settings):
         torch.manual_seed(0)
         contract = NetworkContract.of(small_model, "resnet18_half", 28)
         settings = (quick_settings.optimisation, quick_settings.augmentation)
-        network = DeepExp3D(contract, *settings, seed=0, uncertainty_weights=uncertainty_weights).eval()
+        prior_variance = np.ones(28) if uncertainty_weights else None
+        network = DeepExp3D(contract, *settings, seed=0, prior_variance=prior_variance).eval()
         network.log = lambda *arguments, **options: None
         return network
 
@@ -40,42 +42,46 @@ def batch():
     }
 
 
-@given(UNCERTAINTIES, WEIGHTS)
-def test_confidences_are_one_on_average_and_fall_with_uncertainty(uncertainty, weight):
-    confidence = confidence_of(torch.from_numpy(uncertainty), torch.from_numpy(weight)).numpy()
-    assert np.average(confidence.mean(1), weights=weight) == pytest.approx(1, rel=1e-4)
-    order = np.argsort(uncertainty.reshape(-1), kind="stable")
-    assert (np.diff(confidence.reshape(-1)[order]) <= 1e-6).all()
+@given(UNCERTAINTIES, WEIGHTS, PRIORS)
+def test_confidences_of_a_coefficient_are_one_on_average_and_fall_with_uncertainty(uncertainty, weight, prior):
+    confidence = confidence_of(*map(torch.from_numpy, (uncertainty, weight, prior))).numpy()
+    np.testing.assert_allclose(np.average(confidence, axis=0, weights=weight), 1, rtol=1e-4)
+    order = np.argsort(uncertainty, axis=0, kind="stable")
+    assert (np.diff(np.take_along_axis(confidence, order, axis=0), axis=0) <= 1e-5).all()
 
 
-@given(st.floats(0, 5), WEIGHTS)
-def test_equal_uncertainty_is_no_uncertainty(uncertainty, weight):
-    confidence = confidence_of(torch.full((6, 4), uncertainty), torch.from_numpy(weight))
-    torch.testing.assert_close(confidence, torch.ones(6, 4))
+@given(arrays(np.float32, 4, elements=st.floats(0, 5, width=32)), WEIGHTS, PRIORS)
+def test_a_coefficient_of_which_all_fits_are_as_sure_keeps_its_share(uncertainty, weight, prior):
+    everywhere = np.broadcast_to(uncertainty, (6, 4)).copy()
+    confidence = confidence_of(*map(torch.from_numpy, (everywhere, weight, prior)))
+    torch.testing.assert_close(confidence, torch.ones(6, 4), rtol=1e-4, atol=1e-4)
 
 
 def test_what_the_landmarks_said_nothing_about_counts_half():
-    confidence = confidence_of(torch.tensor([[0.0, 1.0]]), torch.ones(1))[0]
+    prior = torch.tensor([0.3])
+    confidence = confidence_of(torch.tensor([[0.0], [0.3**0.5]]), torch.ones(2), prior)
     assert float(confidence[1] / confidence[0]) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("loss", [squared_l2, l2])
 def test_an_error_of_an_uncertain_coefficient_costs_less(loss):
-    confidence = confidence_of(torch.tensor([[0.1, 2.0]]), torch.ones(1))
-    target = torch.zeros(1, 2)
-    certain, vague = (loss(torch.tensor([error]), target, confidence) for error in ([1.0, 0.0], [0.0, 1.0]))
+    confidence = confidence_of(torch.tensor([[0.1], [2.0]]), torch.ones(2), torch.ones(1))
+    certain, vague = loss(torch.ones(2, 1), torch.zeros(2, 1), confidence)
     assert float(vague) < 0.6 * float(certain)
 
 
-def test_the_gradient_of_an_uncertain_label_is_smaller_and_that_of_a_certain_one_larger(module, batch):
-    gradients = {}
+def test_an_uncertain_label_pulls_less_and_the_others_of_its_coefficient_more(module, batch):
+    batch["uncertainty"][0, 0] = 2.0
+    pulls = {}
     for weighted in (False, True):
         network = module(weighted)
-        batch["uncertainty"][:, 0] = 2.0
+        output = torch.zeros(4, 28, requires_grad=True)
+        network.network.forward = lambda images, output=output: output
         network.training_step(batch, 0).backward()
-        gradients[weighted] = network.network.backbone.fc.bias.grad.abs()
-    assert float(gradients[True][0]) < 0.5 * float(gradients[False][0])
-    assert (gradients[True][1:] > gradients[False][1:]).all()
+        pulls[weighted] = output.grad.abs()
+    assert float(pulls[True][0, 0]) < 0.5 * float(pulls[False][0, 0])
+    assert (pulls[True][1:, 0] > pulls[False][1:, 0]).all()
+    torch.testing.assert_close(pulls[True][:, 1:], pulls[False][:, 1:])
 
 
 def test_without_uncertainty_the_loss_is_the_papers(module, batch):

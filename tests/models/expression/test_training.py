@@ -1,5 +1,6 @@
 """Training learns, survives being killed, and starts anew when what it is given has changed."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from models.errors import ModelMismatchError, WeightsMissingError
 from models.expression.evaluation import evaluate, predict_shards
 from models.expression.network import ExpressionNetwork, load_network
 from models.expression.settings import Hardware
+from models.expression.shards import write_shards
 from models.expression.training import train
 
 
@@ -168,3 +170,23 @@ def test_an_unknown_backbone_is_refused_with_the_known_ones():
 def test_an_input_size_that_the_aligned_image_cannot_be_shrunk_to_is_refused():
     with pytest.raises(ModelMismatchError, match="100 does not divide"):
         ExpressionNetwork("resnet18", 100, 28)
+
+
+def test_labels_that_say_they_are_wrong_do_less_harm(
+    patterned_samples, shards, small_model, quick_settings, one_cpu, tmp_path
+):
+    rng = np.random.default_rng(0)
+    samples = patterned_samples(96, seed=0)
+    for place in range(0, 96, 2):
+        noise = 3 * rng.normal(size=28).astype(np.float32)
+        samples[place] = replace(
+            samples[place], expression=samples[place].expression + noise, uncertainty=np.full(28, 3.0, np.float32)
+        )
+    write_shards(samples, tmp_path / "shards" / "train", chunk_mb=0.05, jpeg_quality=90)
+    shutil.copytree(shards / "val", tmp_path / "shards" / "val")
+    errors = []
+    for weighted in (True, False):
+        settings = replace(quick_settings, uncertainty_weights=weighted)
+        result = train(tmp_path / "shards", small_model, settings, tmp_path / f"{weighted}", seed=3, hardware=one_cpu)
+        errors.append(result.metrics["val/mse"])
+    assert errors[0] < 0.7 * errors[1]
