@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def speaking_model(small_model, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "speaking.npz"
     units = np.eye(3, 28) * 30
     extras = {"unit_names": np.array(["jawOpen", "mouthSmileLeft", "mouthSmileRight"]), "units": units}
-    MorphableModel(**{**vars(small_model), "extras": extras}).save(path)
+    replace(small_model, extras=extras).save(path)
     return path
 
 
