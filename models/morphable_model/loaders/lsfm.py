@@ -3,9 +3,9 @@
 Three layouts of .mat are read:
 
 - LSFM's own: `mean` (3N,), `components` (3N, K) unit eigenvectors, `eigenvalues` (K,) variances, `trilist` (T, 3)
-  0-based, in units of 100 mm; and beside it, as the second file, `Model_Exp.mat` of 300W-3D: `w_exp` (3N, 29) in
-  micrometres, of which itwmm uses the first 28, at a quarter of their length and 1.00068469 times that. Its `mu_exp`
-  is not used, as it is not there.
+  0-based, in units of 100 mm; components that are as long as their deviations are taken as scaled already. Beside it,
+  as the second file, `Model_Exp.mat` of 300W-3D: `w_exp` (3N, 29) in micrometres, of which itwmm uses the first 28, at a
+  quarter of their length and 1.00068469 times that. Its `mu_exp` is not used, as it is not there.
 - one file for both: `components` has the identity components first, then the expressions, whose numbers are
   `n_trunc_ids` and `n_trunc_expressions`; the rest as before.
 - a structure `fmod` with `mean`, `id_basis` and `exp_basis`, whose columns are scaled by their deviations already,
@@ -45,7 +45,10 @@ def read(source: Path, expression: Path | None) -> PublishedModel:
     mean = shape_vector(required(arrays, "mean", source, LSFM_FILE), source, "mean")
     components = basis(required(arrays, "components", source, LSFM_FILE), source, "components")
     variances = required(arrays, "eigenvalues", source, LSFM_FILE)
-    modes = components * np.sqrt(deviations(variances, components.shape[1], source, "eigenvalues"))
+    spread = np.sqrt(deviations(variances, components.shape[1], source, "eigenvalues"))
+    # Some copies have the deviations in their components already: columns are then as long as these.
+    scaled = np.allclose(np.linalg.norm(components, axis=0), spread, rtol=0.01)
+    modes = components if scaled else components * spread
     triangles = required(arrays, "trilist", source, LSFM_FILE)
     if "n_trunc_ids" in arrays:
         first = int(np.ravel(arrays["n_trunc_ids"])[0])

@@ -198,6 +198,14 @@ def test_lsfm_uses_28_of_29_expressions(converted):
     assert converted("lsfm").extras["published_expression"].shape[0] == 28
 
 
+def test_lsfm_components_scaled_by_their_deviations_are_recognised(face, landmarks, tmp_path):
+    source, expression = write_lsfm(face, tmp_path)
+    arrays = {"mean": face.mean / 100, "components": face.identity / 100, "trilist": face.triangles}
+    savemat(source, arrays | {"eigenvalues": (face.identity_std / 100) ** 2})
+    model = load_face_model(source, "lsfm", expression=expression, landmarks=landmarks)
+    assert same_face(model, face, np.ones(6), np.ones(5)) < 1e-3
+
+
 def test_lsfm_in_one_file_splits_identity_from_expression(face, landmarks, tmp_path):
     modes = np.column_stack([face.identity, face.expression]) / 100
     std = np.linalg.norm(modes, axis=0)
