@@ -4,8 +4,8 @@ Three layouts of .mat are read:
 
 - LSFM's own: `mean` (3N,), `components` (3N, K) unit eigenvectors, `eigenvalues` (K,) variances, `trilist` (T, 3)
   0-based, in units of 100 mm; components that are as long as their deviations are taken as scaled already. Beside it,
-  as the second file, `Model_Exp.mat` of 300W-3D: `w_exp` (3N, 29) in micrometres, of which itwmm uses the first 28, at a
-  quarter of their length and 1.00068469 times that. Its `mu_exp` is not used, as it is not there.
+  as the second file, `Model_Exp.mat` of 300W-3D: `w_exp` (3N, 29) in micrometres, of which itwmm uses the first 28,
+  at a quarter of their length and 1.00068469 times that. Its `mu_exp` is not used, as it is not there.
 - one file for both: `components` has the identity components first, then the expressions, whose numbers are
   `n_trunc_ids` and `n_trunc_expressions`; the rest as before.
 - a structure `fmod` with `mean`, `id_basis` and `exp_basis`, whose columns are scaled by their deviations already,
