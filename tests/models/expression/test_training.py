@@ -175,18 +175,18 @@ def test_an_input_size_that_the_aligned_image_cannot_be_shrunk_to_is_refused():
 def test_labels_that_say_they_are_wrong_do_less_harm(
     patterned_samples, shards, small_model, quick_settings, one_cpu, tmp_path
 ):
+    """Every other label drowns in noise; a network that trusts it learns next to nothing."""
     rng = np.random.default_rng(0)
-    samples = patterned_samples(96, seed=0)
-    for place in range(0, 96, 2):
-        noise = 3 * rng.normal(size=28).astype(np.float32)
-        samples[place] = replace(
-            samples[place], expression=samples[place].expression + noise, uncertainty=np.full(28, 3.0, np.float32)
-        )
+    samples = patterned_samples(192, seed=0)
+    for place in range(0, len(samples), 2):
+        wrong = samples[place].expression + 10 * rng.normal(size=28).astype(np.float32)
+        samples[place] = replace(samples[place], expression=wrong, uncertainty=np.full(28, 10.0, np.float32))
     write_shards(samples, tmp_path / "shards" / "train", chunk_mb=0.05, jpeg_quality=90)
     shutil.copytree(shards / "val", tmp_path / "shards" / "val")
-    errors = []
+    errors = {}
     for weighted in (True, False):
         settings = replace(quick_settings, uncertainty_weights=weighted)
-        result = train(tmp_path / "shards", small_model, settings, tmp_path / f"{weighted}", seed=3, hardware=one_cpu)
-        errors.append(result.metrics["val/mse"])
-    assert errors[0] < 0.7 * errors[1]
+        folder = tmp_path / f"weighted-{weighted}"
+        result = train(tmp_path / "shards", small_model, settings, folder, seed=3, hardware=one_cpu)
+        errors[weighted] = result.metrics["val/mse"]
+    assert errors[True] < 0.75 * errors[False]
