@@ -3,8 +3,10 @@
 import importlib
 
 _HOMES = {
+    "Clip": "clips",
     "FitSettings": "settings",
     "Reconstruction": "reconstruction",
+    "fit_clips": "whole_video",
     "fit_image": "single_image",
     "fit_per_frame": "per_frame",
     "fit_photographs": "whole_video",

@@ -30,6 +30,10 @@ class ScaledOrthographicCamera:
     def __len__(self) -> int:
         return len(self.scale)
 
+    def __getitem__(self, frames) -> "ScaledOrthographicCamera":
+        """The cameras of some frames."""
+        return ScaledOrthographicCamera(self.scale[frames], self.rotation[frames], self.translation[frames])
+
     def projection(self) -> np.ndarray:
         """The linear part of the projection, (F, 2, 3), pixels per millimetre."""
         return self.scale[:, None, None] * self.rotation[:, :2] * IMAGE_AXES[:, None]

@@ -46,9 +46,27 @@ class Linearisation:
             self.gradient[frames],
         )
 
+    @classmethod
+    def empty(cls, frames: int, points: int) -> "Linearisation":
+        """Room for F frames, to be filled by `linearise`."""
+        size = CAMERA_PARAMETERS
+        shapes = (
+            (frames, points),
+            (frames, 2, 3),
+            (frames, size, 3 * points),
+            (frames, size, size),
+            (frames, size),
+            (frames, 3 * points),
+        )
+        return cls(*map(np.zeros, shapes))
+
     def information_times(self, shapes: np.ndarray) -> np.ndarray:
         """Information (eliminated) of each frame times a change of shape: (F, 3L) -> (F, 3L)."""
         return _information_times(self.weights, self.projection, self.camera_rows, np.ascontiguousarray(shapes))
+
+    def gradient_after(self, shapes: np.ndarray) -> np.ndarray:
+        """Gradient (3L,), summed over frames, once the shapes (F, 3L) of the frames have changed."""
+        return (self.gradient - self.information_times(shapes)).sum(0)
 
     def camera_change(self, shapes: np.ndarray) -> np.ndarray:
         """The best change of the camera (F, 6) for a change of shape (F, 3L): rotation vector, log scale, shift."""
@@ -71,6 +89,7 @@ def linearise(
     rotation: np.ndarray,
     zoom: np.ndarray,
     shift: np.ndarray,
+    into: Linearisation | None = None,
 ) -> Linearisation:
     """Linearise around shapes (F, L, 3) mm and cameras.
 
@@ -79,25 +98,66 @@ def linearise(
     observed : (F, L, 2) camera millimetres, y up
     weights : (F, L) 1/mm^2
     rotation, zoom, shift : (F, 3, 3), (F,), (F, 2)
+    into : where to write it
     """
-    arrays = _linearise(observed, weights, np.ascontiguousarray(shapes), rotation, zoom, shift)
-    return Linearisation(weights, *arrays)
+    linear = Linearisation.empty(*weights.shape) if into is None else into
+    linear.weights[:] = weights
+    _linearise(
+        observed,
+        linear.weights,
+        np.ascontiguousarray(shapes),
+        rotation,
+        zoom,
+        shift,
+        linear.projection,
+        linear.camera_rows,
+        linear.camera_factor,
+        linear.camera_step,
+        linear.gradient,
+    )
+    return linear
 
 
-def residuals(observed, shapes, rotation, zoom, shift) -> np.ndarray:
-    """Observed minus predicted, (F, L, 2) camera millimetres."""
-    projection = zoom[:, None, None] * rotation[:, :2]
-    return observed - np.matmul(shapes, projection.transpose(0, 2, 1)) - shift[:, None]
+def squared_errors(observed, shapes, rotation, zoom, shift) -> np.ndarray:
+    """Squared distance (F, L) between observed and predicted points, mm^2; arguments as `linearise`."""
+    return _squared_errors(observed, np.ascontiguousarray(shapes), rotation, zoom, shift)
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _linearise(observed, weights, shapes, rotation, zoom, shift):
+def _squared_errors(observed, shapes, rotation, zoom, shift):
+    frames, points = observed.shape[:2]
+    out = np.empty((frames, points))
+    for f in range(frames):
+        for k in range(points):
+            total = 0.0
+            for d in range(2):
+                value = observed[f, k, d] - shift[f, d]
+                for c in range(3):
+                    value -= zoom[f] * rotation[f, d, c] * shapes[f, k, c]
+                total += value * value
+            out[f, k] = total
+    return out
+
+
+@njit(cache=True, nogil=True)
+def camera_jacobian(rotation, zoom, point, moved, jacobian):
+    """Rotated and zoomed `point` (3,) into `moved`, and the derivative of its first two coordinates by the camera.
+
+    Columns of `jacobian` (2, 6): rotation vector (applied after the current rotation), logarithm of the zoom, shift.
+    """
+    for d in range(3):
+        moved[d] = zoom * (rotation[d, 0] * point[0] + rotation[d, 1] * point[1] + rotation[d, 2] * point[2])
+    jacobian[0, 0] = jacobian[1, 1] = 0.0
+    jacobian[0, 1], jacobian[0, 2] = moved[2], -moved[1]
+    jacobian[1, 0], jacobian[1, 2] = -moved[2], moved[0]
+    jacobian[0, 3], jacobian[1, 3] = moved[0], moved[1]
+    jacobian[0, 4], jacobian[1, 5] = 1.0, 1.0
+    jacobian[0, 5] = jacobian[1, 4] = 0.0
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _linearise(observed, weights, shapes, rotation, zoom, shift, projection, rows, factor, step, gradient):
     frames, points = weights.shape
-    projection = np.empty((frames, 2, 3))
-    rows = np.empty((frames, 6, 3 * points))
-    factor = np.zeros((frames, 6, 6))
-    step = np.empty((frames, 6))
-    gradient = np.empty((frames, 3 * points))
     jacobian = np.zeros((2, 6))
     hessian = np.empty((6, 6))
     moved = np.empty(3)
@@ -110,17 +170,7 @@ def _linearise(observed, weights, shapes, rotation, zoom, shift):
         p = projection[f]
         for k in range(points):
             w = weights[f, k]
-            for d in range(3):
-                moved[d] = zoom[f] * (
-                    rotation[f, d, 0] * shapes[f, k, 0]
-                    + rotation[f, d, 1] * shapes[f, k, 1]
-                    + rotation[f, d, 2] * shapes[f, k, 2]
-                )
-            # Columns: rotation vector (applied after the current rotation), logarithm of the zoom, shift.
-            jacobian[0, 1], jacobian[0, 2] = moved[2], -moved[1]
-            jacobian[1, 0], jacobian[1, 2] = -moved[2], moved[0]
-            jacobian[0, 3], jacobian[1, 3] = moved[0], moved[1]
-            jacobian[0, 4], jacobian[1, 5] = 1.0, 1.0
+            camera_jacobian(rotation[f], zoom[f], shapes[f, k], moved, jacobian)
             r0 = w * (observed[f, k, 0] - moved[0] - shift[f, 0])
             r1 = w * (observed[f, k, 1] - moved[1] - shift[f, 1])
             for i in range(6):
@@ -157,7 +207,6 @@ def _linearise(observed, weights, shapes, rotation, zoom, shift):
         for i in range(6):
             for m in range(3 * points):
                 gradient[f, m] -= rows[f, i, m] * step[f, i]
-    return projection, rows, factor, step, gradient
 
 
 @njit(cache=True, nogil=True, fastmath=True)

@@ -22,6 +22,10 @@ class Observations:
     landmarks: np.ndarray
     counts: np.ndarray
 
+    def __getitem__(self, frames) -> "Observations":
+        """The landmarks of some frames."""
+        return Observations(self.landmarks[frames], self.counts[frames])
+
     @property
     def usable(self) -> np.ndarray:
         """(F,) bool: frames with enough points to have a pose of their own."""

@@ -6,7 +6,7 @@ from models.fitting.observations import observations
 from models.fitting.pose import estimate_pose, interpolate_cameras
 from models.fitting.priors import independent_expression_prior
 from models.fitting.reconstruction import Reconstruction, residual_of
-from models.fitting.rigid import cameras_of_shapes
+from models.fitting.rigid import cameras_of_shape
 from models.fitting.settings import FitSettings
 from models.morphable_model import MorphableModel
 
@@ -45,7 +45,7 @@ def fit_per_frame(landmarks: np.ndarray, model: MorphableModel, settings: FitSet
         [model.landmark_identity_basis * model.identity_std, model.landmark_expression_basis @ prior.factor], 2
     )
     points = basis.shape[0]
-    camera = cameras_of_shapes(observed, model.landmark_mean, np.full(points, variance), np.inf)
+    camera = cameras_of_shape(observed, model.landmark_mean, np.full(points, variance), np.inf)
     coefficients = np.zeros((len(observed.counts), basis.shape[2]))
     usable = np.flatnonzero(observed.usable)
     for alternation in range(ALTERNATIONS):
@@ -70,7 +70,14 @@ def fit_per_frame(landmarks: np.ndarray, model: MorphableModel, settings: FitSet
         rotation=camera.rotation,
         scale=camera.scale,
         translation=camera.translation,
-        residual=residual_of(observed.landmarks, observed.counts, camera, shapes, interocular),
+        residual=residual_of(
+            observed.landmarks,
+            observed.counts,
+            camera,
+            model,
+            coefficients[:, : model.identity_size] * model.identity_std,
+            coefficients[:, model.identity_size :] @ prior.factor.T,
+        ),
         converged=True,
     )
 

@@ -68,15 +68,21 @@ def interpolate_cameras(camera: ScaledOrthographicCamera, known: np.ndarray) -> 
     """
     if known.all():
         return camera
+    found = spread_cameras(camera[known], known)
+    found.rotation[known] = camera.rotation[known]
+    return found
+
+
+def spread_cameras(camera: ScaledOrthographicCamera, known: np.ndarray) -> ScaledOrthographicCamera:
+    """Cameras of all frames from those of the ones that are `known` (F,) bool, as `interpolate_cameras`."""
     frames, index = np.arange(len(known)), np.flatnonzero(known)
     held = np.clip(frames, index[0], index[-1])
     if len(index) == 1:
-        rotation = np.broadcast_to(camera.rotation[index[0]], camera.rotation.shape).copy()
+        rotation = np.repeat(camera.rotation, len(known), axis=0)
     else:
-        rotation = Slerp(index, Rotation.from_matrix(camera.rotation[index]))(held).as_matrix()
-        rotation[known] = camera.rotation[known]
-    scale = np.exp(np.interp(held, index, np.log(camera.scale[index])))
-    translation = np.stack([np.interp(held, index, camera.translation[index, axis]) for axis in range(2)], 1)
+        rotation = Slerp(index, Rotation.from_matrix(camera.rotation))(held).as_matrix()
+    scale = np.exp(np.interp(held, index, np.log(camera.scale)))
+    translation = np.stack([np.interp(held, index, camera.translation[:, axis]) for axis in range(2)], 1)
     return ScaledOrthographicCamera(scale=scale, rotation=rotation, translation=translation)
 
 

@@ -10,7 +10,7 @@ Both are Gaussian, and both are handled in coordinates in which the prior is whi
   as a conditional mean.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import eigh
@@ -36,6 +36,10 @@ class ExpressionPrior:
     mean: np.ndarray
     factor: np.ndarray
     persistence: np.ndarray
+
+    def at_stride(self, stride: int) -> "ExpressionPrior":
+        """The process as every `stride`-th frame sees it."""
+        return replace(self, persistence=self.persistence**stride)
 
     def precision_bands(self, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Diagonals 0, 1 and 2 of the coordinates' precision: (F, n_e), (F-1, n_e), (F-2, n_e).
@@ -66,7 +70,7 @@ class ExpressionPrior:
 
 @dataclass(frozen=True)
 class RestPrior:
-    """Most of a face is at rest most of the time: the energy `weight * sum log(1 + (t / width)^2)` over movements t.
+    """Most of a face is at rest most of the time: the energy `w sum log(1 + (t / width)^2)` over movements t.
 
     Identity and mean expression can hardly be told apart by a Gaussian, which is why a face's mean expression leaks
     into its identity. Movements are sparse, and a muscle only pulls: that tells them apart. Movements are the
@@ -76,37 +80,41 @@ class RestPrior:
     ----------
     rows : (K, n_e) movements t of expression coefficients in mm, unit scale
     opposite : how much larger a negative movement counts than a positive one
-    weight : of a frame; below 1 where neighbouring frames say the same
     width : movement below which a face counts as at rest
     """
 
     rows: np.ndarray
     opposite: float
-    weight: float
     width: float
 
     def movements(self, expression: np.ndarray) -> np.ndarray:
-        """Scaled movements t (F, K) of coefficients (F, n_e) mm."""
-        movements = expression @ self.rows.T
-        return np.where(movements < 0, self.opposite, 1.0) * movements
+        """Movements t (F, K) of coefficients (F, n_e) mm, unscaled."""
+        return expression @ self.rows.T
 
-    def energy(self, expression: np.ndarray) -> float:
-        return float(self.weight * np.log1p((self.movements(expression) / self.width) ** 2).sum())
-
-    def slope(self, expression: np.ndarray) -> np.ndarray:
-        """Half the energy's derivative by each movement, (F, K)."""
-        scale = np.where(expression @ self.rows.T < 0, self.opposite, 1.0)
+    def energy(self, expression: np.ndarray, weight: np.ndarray) -> float:
+        """The energy of frames with weights (F,)."""
         movements = self.movements(expression)
-        return self.weight * scale * movements / (movements**2 + self.width**2)
+        scaled = self._scale(movements) * movements / self.width
+        return float(weight @ np.log1p(scaled**2).sum(1))
 
-    def curvature(self, expression: np.ndarray) -> np.ndarray:
-        """Positive curvature (F, K) for Gauss-Newton steps: the energy's own at rest, next to none far from it.
+    def slope(self, movements: np.ndarray) -> np.ndarray:
+        """Half the energy's derivative by each movement, (F, K), at weight one."""
+        squared = self._scale(movements) ** 2
+        return squared * movements / (squared * movements**2 + self.width**2)
 
-        The quadratic that stays above the energy everywhere would be safe without a line search, and several times
-        slower: it holds every movement back where the energy itself is nearly flat.
+    def curvature(self, movements: np.ndarray) -> np.ndarray:
+        """Positive curvature (F, K) for Gauss-Newton steps, at weight one.
+
+        The geometric mean of two: that of the parabola that stays above the energy, which holds movements far from
+        rest back where the energy is nearly flat; and of the energy's own at rest, which falls off so fast that a step
+        overshoots rest and comes back.
         """
-        scale = np.where(expression @ self.rows.T < 0, self.opposite, 1.0)
-        return self.weight * (scale * self.width / (self.movements(expression) ** 2 + self.width**2)) ** 2
+        squared = self._scale(movements) ** 2
+        beyond = squared * movements**2 + self.width**2
+        return squared / beyond * (self.width**2 / beyond) ** 0.5
+
+    def _scale(self, movements):
+        return np.where(movements < 0, self.opposite, 1.0)
 
 
 @dataclass(frozen=True)
@@ -143,12 +151,12 @@ def expression_prior(
         uses stay solvable
     """
     covariance = _regularised(model.expression_covariance, regularisation) * inflation
-    if time_step is None:
-        return ExpressionPrior(model.expression_mean, np.linalg.cholesky(covariance), np.zeros(model.expression_size))
     acceleration = _regularised(model.expression_acceleration_covariance, regularisation)
     # acceleration = B diag(share) B^T and covariance = B B^T: B is the factor that makes both diagonal.
     share, vectors = eigh(acceleration, covariance)
     factor = covariance @ vectors
+    if time_step is None:
+        return ExpressionPrior(model.expression_mean, factor, np.zeros(model.expression_size))
     poles = persistence_of_acceleration(share * acceleration_factor)
     return ExpressionPrior(model.expression_mean, factor, poles ** (time_step * MODEL_FRAME_RATE))
 
@@ -159,21 +167,20 @@ def independent_expression_prior(model: MorphableModel) -> ExpressionPrior:
     return ExpressionPrior(np.zeros(size), np.diag(model.expression_std), np.zeros(size))
 
 
-def rest_prior(
-    model: MorphableModel, time_step: float | None, *, weight: float, width: float, opposite: float
-) -> RestPrior:
-    """The rest prior of a model at a video's time step (None for frames without order).
+def rest_prior(model: MorphableModel, *, width: float, opposite: float) -> RestPrior:
+    """The rest prior of a model: over its face units where it has them, over its coefficients otherwise."""
+    if "units" in model.extras:
+        return RestPrior(np.linalg.pinv(np.asarray(model.extras["units"], np.float64).T), opposite, width)
+    return RestPrior(np.diag(1 / np.asarray(model.expression_std, np.float64)), 1.0, width)
 
-    Parameters
-    ----------
-    weight : of a frame at 30 frames a second; a frame on its own counts as much as a second of video, at most 1
+
+def rest_weight(weight: float, time_step: float | None) -> float:
+    """Weight of a frame, `weight` being that of one at 30 frames a second.
+
+    Neighbouring frames say the same; a frame on its own (no time step) counts as much as a second of video, at most 1.
     """
     frames = MODEL_FRAME_RATE if time_step is None else time_step * MODEL_FRAME_RATE
-    share = min(1.0, weight * frames)
-    if "units" in model.extras:
-        rows = np.linalg.pinv(np.asarray(model.extras["units"], np.float64).T)
-        return RestPrior(rows, opposite, share, width)
-    return RestPrior(np.diag(1 / np.asarray(model.expression_std, np.float64)), 1.0, share, width)
+    return min(1.0, weight * frames)
 
 
 def neutral_prior(model: MorphableModel, landmark_bias: float) -> NeutralPrior:

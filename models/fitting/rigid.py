@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.fitting.camera import IMAGE_AXES, ScaledOrthographicCamera
-from models.fitting.linearisation import linearise, residuals
+from models.fitting.linearisation import linearise, squared_errors
 from models.fitting.normal_equations import ShapeSpace, neutral_information
 from models.fitting.observations import Observations
 from models.fitting.pose import estimate_pose, interpolate_cameras
@@ -64,28 +64,40 @@ def fit_rigid(
             np.ones(len(chosen)),
             camera.translation * IMAGE_AXES / camera.scale[:, None],
         )
-        error = (residuals(landmarks / unit, *arguments) ** 2).sum(2)
+        error = squared_errors(landmarks / unit, *arguments)
         weights = counts * robust_weights(error / variance, outlier_degrees)
         linear = linearise(landmarks / unit, weights * share / variance, *arguments)
         information = neutral_information(linear, space) + np.eye(len(neutral))
         gradient = space.neutral.T @ linear.gradient.sum(0) - neutral
         neutral = neutral + np.linalg.solve(information, gradient)
     shape = (space.mean + space.neutral @ neutral).reshape(-1, 3)
-    return RigidFit(cameras_of_shapes(observed, shape, variance, outlier_degrees), neutral)
+    return RigidFit(cameras_of_shape(observed, shape, variance, outlier_degrees), neutral)
 
 
-def cameras_of_shapes(
-    observed: Observations, shapes: np.ndarray, variance: np.ndarray, outlier_degrees: float
+def cameras_of_shape(
+    observed: Observations, shape: np.ndarray, variance: np.ndarray, outlier_degrees: float
 ) -> ScaledOrthographicCamera:
-    """Robust cameras of all frames for landmarks (L, 3) or (F, L, 3) mm; interpolated where a frame has too few points.
+    """Robust cameras of all frames for landmarks (L, 3) mm; interpolated where a frame has too few points.
 
     Parameters
     ----------
-    variance : (L,) mm^2, of a landmark coordinate around the given shapes
+    variance : (L,) mm^2, of a landmark coordinate around the given shape
     """
     usable = observed.usable
-    landmarks, counts = observed.landmarks[usable], observed.counts[usable]
-    known = shapes[usable] if shapes.ndim == 3 else shapes
+    found = robust_cameras(shape, observed.landmarks[usable], observed.counts[usable], variance, outlier_degrees)
+    frames = len(usable)
+    everywhere = ScaledOrthographicCamera(
+        scale=np.ones(frames), rotation=np.tile(np.eye(3), (frames, 1, 1)), translation=np.zeros((frames, 2))
+    )
+    everywhere.scale[usable], everywhere.rotation[usable] = found.scale, found.rotation
+    everywhere.translation[usable] = found.translation
+    return interpolate_cameras(everywhere, usable)
+
+
+def robust_cameras(
+    known: np.ndarray, landmarks: np.ndarray, counts: np.ndarray, variance: np.ndarray, outlier_degrees: float
+) -> ScaledOrthographicCamera:
+    """Cameras of landmarks (F, L, 2) px, without any to start from, for `known` points (L, 3) or (F, L, 3) mm."""
     weights = counts / variance
     for _ in range(2):
         camera = estimate_pose(known, landmarks, weights)
@@ -93,12 +105,4 @@ def cameras_of_shapes(
         # The median keeps the weights meaningful where outliers have pulled the first camera far away.
         spread = np.maximum(np.median(error, axis=1, keepdims=True), 1.0)
         weights = counts / variance * robust_weights(error / spread, outlier_degrees)
-    camera = estimate_pose(known, landmarks, weights)
-    everywhere = ScaledOrthographicCamera(
-        scale=np.ones(len(usable)),
-        rotation=np.tile(np.eye(3), (len(usable), 1, 1)),
-        translation=np.zeros((len(usable), 2)),
-    )
-    everywhere.scale[usable], everywhere.rotation[usable] = camera.scale, camera.rotation
-    everywhere.translation[usable] = camera.translation
-    return interpolate_cameras(everywhere, usable)
+    return estimate_pose(known, landmarks, weights)

@@ -7,6 +7,7 @@ from models.fitting.priors import (
     neutral_prior,
     persistence_of_acceleration,
     rest_prior,
+    rest_weight,
 )
 
 
@@ -60,7 +61,24 @@ def test_the_neutral_prior_predicts_the_identity_that_its_landmarks_came_from(fa
 
 
 def test_one_sided_movements_cost_more_against_their_direction(face_model):
-    rest = rest_prior(face_model, 1 / 30, weight=0.1, width=0.1, opposite=4.0)
-    pulled = 0.3 * face_model.extras["units"][:1]
-    assert rest.energy(-pulled) > 1.5 * rest.energy(pulled)
-    assert rest.energy(np.zeros((1, 28))) == 0
+    rest = rest_prior(face_model, width=0.1, opposite=4.0)
+    pulled, one = 0.3 * face_model.extras["units"][:1], np.ones(1)
+    assert rest.energy(-pulled, one) > 1.5 * rest.energy(pulled, one)
+    assert rest.energy(np.zeros((1, 28)), one) == 0
+
+
+def test_the_slope_of_the_rest_prior_is_its_derivative(face_model):
+    rest = rest_prior(face_model, width=0.1, opposite=4.0)
+    expression = np.random.default_rng(0).normal(size=28) * face_model.expression_std
+    step = 1e-4 * np.random.default_rng(1).normal(size=28)
+    two = np.stack([expression + step, expression - step])
+    change = rest.energy(two[:1], np.ones(1)) - rest.energy(two[1:], np.ones(1))
+    slope = rest.slope(rest.movements(expression[None])) @ rest.rows
+    np.testing.assert_allclose(change / 4, slope[0] @ step, rtol=1e-5)
+    assert (rest.curvature(rest.movements(two)) > 0).all()
+
+
+def test_a_frame_weighs_less_the_closer_it_is_to_the_next():
+    assert rest_weight(0.1, 1 / 60) == 0.05
+    assert rest_weight(0.1, 1 / 30) == pytest.approx(0.1)
+    assert rest_weight(0.1, None) == 1.0

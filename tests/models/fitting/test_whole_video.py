@@ -3,19 +3,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import models.fitting.minimisation as minimisation
 import models.fitting.whole_video as whole_video
 from models.errors import FittingError, ModelMismatchError
-from models.fitting import FitSettings, Reconstruction, fit_image, fit_per_frame, fit_photographs, fit_video
+from models.fitting import (
+    Clip,
+    FitSettings,
+    Reconstruction,
+    fit_clips,
+    fit_image,
+    fit_per_frame,
+    fit_photographs,
+    fit_video,
+)
+from models.fitting.banded import TemporalCholesky, band_of
+from models.fitting.chains import Chains
 from models.fitting.evaluation import evaluate, unexplained_expression_variance
 from models.fitting.linearisation import linearise
-from models.fitting.normal_equations import (
-    ShapeSpace,
-    TemporalCholesky,
-    expression_information,
-    marginal_covariances,
-    neutral_schur_complement,
-    solve_step,
-)
+from models.fitting.normal_equations import ShapeSpace, solve_step
 from models.fitting.pose import rotation_angle_degrees
 from models.fitting.priors import ExpressionPrior
 from models.fitting.simulation import SimulationSettings, simulate_video
@@ -169,12 +174,16 @@ def test_the_reduced_solver_agrees_with_the_dense_normal_equations():
     observed = rng.normal(size=(frames, points, 2)) * 40
     y, z = rng.normal(size=shared), rng.normal(size=(frames, size))
     linear = linearise(observed, weights, space.shapes(y, z), rotation, zoom, shift)
-    blocks = expression_information(linear, space)
     bands = prior.precision_bands(frames)
+    points_of = space.expression.reshape(points, 3, size)
+    seen = np.einsum("fdc,lcn->fldn", linear.projection, points_of)
+    blocks = np.einsum("fl,fldm,fldn->fmn", weights, seen, seen)
+    rows = linear.camera_rows @ space.expression
+    blocks -= rows.transpose(0, 2, 1) @ rows
+    chain = Chains(np.array([0, frames]), (prior,))
     step = solve_step(
-        linear, space, TemporalCholesky(blocks, bands), space.neutral.T @ linear.gradient.sum(0) - y,
-        linear.gradient @ space.expression, np.eye(shared),
-        neutral_schur_complement(linear, space, prior, blocks), tolerance=1e-12,
+        linear, space, TemporalCholesky(band_of(blocks, chain.bands(0, frames))),
+        space.neutral.T @ linear.gradient.sum(0) - y, linear.gradient @ space.expression, np.eye(shared),
     )  # fmt: skip
 
     def predicted(parameters):
@@ -215,6 +224,77 @@ def test_preconditioning_on_few_frames_changes_nothing_but_the_work(face_model, 
         fit_video(video.landmarks, face_model, replace(exact, coarse_frames=frames)).expression for frames in (25, 150)
     ]
     np.testing.assert_allclose(results[0], results[1], atol=0.02 * face_model.expression_std.max())
+
+
+def test_windows_give_what_all_frames_in_one_piece_give(face_model, video, monkeypatch):
+    settings = FitSettings(coarse_frames=30, uncertainty=True)
+    landmarks = np.concatenate([video.landmarks, video.landmarks[::-1]])
+    landmarks[40:60] = np.nan
+    fits = []
+    for size, overlap in ((10_000, 10_000), (60, 48)):
+        monkeypatch.setattr(minimisation.Sweeper.__init__, "__defaults__", (size, overlap))
+        fits.append(fit_video(landmarks, face_model, settings))
+    # Beside a part of the face's expression of about 100 mm.
+    np.testing.assert_allclose(fits[1].expression, fits[0].expression, atol=1e-3)
+    np.testing.assert_allclose(fits[1].identity, fits[0].identity, atol=1e-4)
+    np.testing.assert_allclose(fits[1].expression_std, fits[0].expression_std, rtol=1e-3)
+
+
+def test_one_thread_or_two_give_the_same(face_model, video, monkeypatch):
+    landmarks = np.tile(video.landmarks, (2, 1, 1))
+    fits = []
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        fits.append(fit_video(landmarks, face_model))
+    np.testing.assert_array_equal(fits[0].expression, fits[1].expression)
+
+
+def test_clips_of_one_person_share_the_identity_and_nothing_else(face_model, video):
+    clips = [Clip(video.landmarks[:70], np.arange(70) / 30), Clip(video.landmarks[70:] * 2 + 50)]
+    together = fit_clips(clips, face_model)
+    assert [len(fit) for fit in together] == [70, 80]
+    np.testing.assert_array_equal(together[0].identity, together[1].identity)
+    apart = [fit_video(clip.landmarks, face_model) for clip in clips]
+    error = [sum(np.sum((fit.identity - video.identity) ** 2) for fit in fits) / 2 for fits in (together, apart)]
+    assert error[0] < error[1]
+    swapped = fit_clips(clips[::-1], face_model)
+    # Other frames are looked at first, which changes the result within what a fit calls converged.
+    difference = (swapped[1].expression - together[0].expression) / face_model.expression_std
+    assert np.sqrt(np.mean(difference**2)) < FitSettings().tolerance
+
+
+def test_photographs_and_a_clip_are_fitted_together(face_model, video):
+    photographs = Clip(video.landmarks[[0, 140]], ordered=False)
+    found = fit_clips([photographs, Clip(video.landmarks[20:130])], face_model)
+    assert [len(fit) for fit in found] == [2, 110]
+    alone = fit_photographs(photographs.landmarks, face_model)
+    errors = [np.sum((fit.identity - video.identity) ** 2) for fit in (found[0], alone)]
+    assert errors[0] < 0.7 * errors[1]
+
+
+def test_many_photographs_are_fitted_as_few_are(face_model, video):
+    """More of them than the frames that a fit starts on."""
+    found = fit_photographs(video.landmarks, face_model, FitSettings(coarse_frames=40))
+    exact = fit_photographs(video.landmarks, face_model, FitSettings(coarse_frames=150))
+    assert found.converged
+    assert unexplained(found, video) < 1.1 * unexplained(exact, video)
+
+
+def test_the_clip_at_fault_is_named(face_model, video):
+    with pytest.raises(FittingError, match="clip 1: none of the 150 frames"):
+        fit_clips([Clip(video.landmarks), Clip(video.landmarks * np.nan)], face_model)
+    with pytest.raises(FittingError, match="no clip"):
+        fit_clips([], face_model)
+
+
+def test_a_profile_seen_from_the_side_is_fitted_without_a_wild_shape(face_model):
+    settings = SimulationSettings(frames=40, expression="bumps", yaw=0.0)
+    truth = simulate_video(face_model, settings, seed=9)
+    turn = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+    camera = replace(truth.camera, rotation=truth.camera.rotation @ turn)
+    found = fit_video(camera.project(face_model.landmarks(truth.identity, truth.expression)), face_model)
+    assert rotation_angle_degrees(found.rotation, camera.rotation).mean() < 10
+    assert np.abs(found.identity / face_model.identity_std).max() < 4
 
 
 def test_a_reconstruction_comes_back_from_its_file(fit, face_model, video, tmp_path):
@@ -269,12 +349,6 @@ def test_measures_are_zero_at_the_truth(face_model, video):
     assert max(evaluate(truth, video, face_model).values()) < 1e-5
 
 
-def test_solving_stops_with_a_named_error_when_the_numbers_are_absurd():
-    blocks = -np.eye(3)[None]
-    with pytest.raises(FittingError, match="positive definite"):
-        TemporalCholesky(blocks, (np.zeros((1, 3)), np.zeros((0, 3)), np.zeros((0, 3))))
-
-
 def test_the_module_does_not_load_its_solvers_before_they_are_asked_for():
     import subprocess
     import sys
@@ -282,17 +356,6 @@ def test_the_module_does_not_load_its_solvers_before_they_are_asked_for():
     code = "import sys, models.fitting; assert not {'numba', 'scipy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert whole_video.fit_video is fit_video
-
-
-@pytest.mark.parametrize("frames", [1, 2, 5, 8])
-def test_marginal_covariances_are_those_of_the_full_inverse(frames):
-    rng = np.random.default_rng(frames)
-    blocks = rng.normal(size=(frames, 3, 3))
-    blocks = blocks @ blocks.transpose(0, 2, 1)
-    bands = ExpressionPrior(np.zeros(3), np.eye(3), np.array([0.0, 0.5, 0.9])).precision_bands(frames)
-    inverse = TemporalCholesky(blocks, bands).solve(np.eye(3 * frames).reshape(frames, 3, -1))
-    expected = [inverse[frame, :, 3 * frame : 3 * frame + 3] for frame in range(frames)]
-    np.testing.assert_allclose(marginal_covariances(blocks, bands), expected, atol=1e-10)
 
 
 def test_stated_uncertainty_covers_the_truth_and_grows_where_nothing_is_seen(face_model, video):
