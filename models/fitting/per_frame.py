@@ -70,14 +70,7 @@ def fit_per_frame(landmarks: np.ndarray, model: MorphableModel, settings: FitSet
         rotation=camera.rotation,
         scale=camera.scale,
         translation=camera.translation,
-        residual=residual_of(
-            observed.landmarks,
-            observed.counts,
-            camera,
-            model,
-            coefficients[:, : model.identity_size] * model.identity_std,
-            coefficients[:, model.identity_size :] @ prior.factor.T,
-        ),
+        residual=residual_of(observed.landmarks, observed.counts, camera, shapes, interocular),
         converged=True,
     )
 

@@ -10,9 +10,6 @@ from models.fitting.camera import ScaledOrthographicCamera
 from models.morphable_model import MorphableModel
 from models.storage import load_arrays, save_arrays
 
-# Frames whose landmarks are reconstructed together.
-RUN = 1024
-
 
 @dataclass(frozen=True)
 class Reconstruction:
@@ -106,26 +103,11 @@ _ARRAYS = (
 
 
 def residual_of(
-    landmarks: np.ndarray,
-    counts: np.ndarray,
-    camera: ScaledOrthographicCamera,
-    model: MorphableModel,
-    identity: np.ndarray,
-    expression: np.ndarray,
+    landmarks: np.ndarray, counts: np.ndarray, camera: ScaledOrthographicCamera, points: np.ndarray, interocular: float
 ) -> np.ndarray:
-    """`Reconstruction.residual` (F,) of a fit to landmarks (F, L, 2) px of weights `counts` (F, L).
-
-    Parameters
-    ----------
-    identity : (n_i,), or (F, n_i) where every frame has its own
-    """
-    found = np.full(len(counts), np.nan)
-    for first in range(0, len(counts), RUN):
-        frames = slice(first, first + RUN)
-        own = identity[frames] if identity.ndim == 2 else identity
-        projected = camera[frames].project(model.landmarks(own, expression[frames]))
-        squared = ((projected - landmarks[frames]) ** 2).sum(2)
-        total = counts[frames].sum(1)
-        seen = total > 0
-        found[frames][seen] = (counts[frames] * squared).sum(1)[seen] / total[seen]
-    return np.sqrt(found) / (camera.scale * model.interocular_distance)
+    """`Reconstruction.residual` (F,) of `points` (F, 68, 3) mm against landmarks (F, 68, 2) px of weights `counts`."""
+    distance = np.where(counts[..., None] > 0, camera.project(points) - landmarks, 0.0)
+    total = counts.sum(1)
+    squared = np.einsum("fl,fld,fld->f", counts, distance, distance)
+    mean = np.divide(squared, total, out=np.full(len(total), np.nan), where=total > 0)
+    return np.sqrt(mean) / (camera.scale * interocular)

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from models.errors import FittingError
 from models.fitting.camera import IMAGE_AXES, ScaledOrthographicCamera
-from models.fitting.camera_tracking import track_cameras
+from models.fitting.camera_tracking import RUN, track_cameras
 from models.fitting.chains import Chains
 from models.fitting.clips import Clip, observed_clips
 from models.fitting.energy import Energy, Estimate
@@ -258,7 +258,6 @@ class _Person:
         starts, fits = self.chains.starts, []
         for first, last in pairwise(starts):
             frames = slice(first, last)
-            landmarks, counts = self.observed.landmarks[frames], self.observed.counts[frames]
             camera = interpolate_cameras(_camera(estimate[frames], scale[frames]), self.observed.usable[frames])
             fits.append(
                 Reconstruction(
@@ -267,7 +266,7 @@ class _Person:
                     rotation=camera.rotation,
                     scale=camera.scale,
                     translation=camera.translation,
-                    residual=residual_of(landmarks, counts, camera, model, identity, expression[frames]),
+                    residual=self._residual(frames, camera, identity, expression),
                     converged=found.converged,
                     energy=np.array(found.energies),
                     landmark_noise=np.sqrt(estimate.variance) / model.interocular_distance,
@@ -275,6 +274,17 @@ class _Person:
                 )
             )
         return fits
+
+    def _residual(self, frames, camera, identity, expression):
+        """`Reconstruction.residual` of a clip's frames, a run at a time: their shapes would fill the memory."""
+        found = []
+        for first in range(frames.start, frames.stop, RUN):
+            run = slice(first, min(first + RUN, frames.stop))
+            points = self.model.landmarks(identity, expression[run])
+            own = camera[run.start - frames.start : run.stop - frames.start]
+            seen = self.observed[run]
+            found.append(residual_of(seen.landmarks, seen.counts, own, points, self.model.interocular_distance))
+        return np.concatenate(found)
 
 
 def _camera(estimate: Estimate, scale: np.ndarray) -> ScaledOrthographicCamera:
