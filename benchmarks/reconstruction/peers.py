@@ -21,7 +21,8 @@ from models.morphable_model import MorphableModel
 # Landmarks (F, 68, 2) px and their noise over the inter-ocular distance in; every point is there.
 PeerFit = Callable[[np.ndarray, MorphableModel, float], Reconstruction]
 
-RUNS, RUN_LENGTH = 4, 15
+# Of every 50 frames 15 neighbours: what even the slowest peer has time for.
+RUN_LENGTH, RUN_EVERY = 15, 50
 WHOLE_VIDEO = "whole_video"
 
 # Defaults of eos: `fit_shape_and_pose` of its Python interface, and `fit_shape_to_landmarks_linear`.
@@ -230,18 +231,16 @@ def _timed(
 
 
 def _runs(frames: int) -> Iterator[np.ndarray]:
-    """Runs of neighbouring frames, evenly spread over a video, that even the slowest peer has time for."""
-    for start in np.linspace(0, frames - RUN_LENGTH, RUNS).round().astype(int):
+    """Runs of neighbouring frames, evenly spread over a video."""
+    for start in range(0, frames - RUN_LENGTH + 1, RUN_EVERY):
         yield np.arange(start, start + RUN_LENGTH)
 
 
 def _evaluated(fit: Reconstruction, video: SimulatedVideo, model: MorphableModel, frames: np.ndarray) -> dict:
     """Measures of a fit of the given frames, which are runs of neighbours."""
     truth = video.at(frames)
-    trembling = [
-        jitter(estimated, true) ** 2
-        for estimated, true in zip(np.split(fit.expression, RUNS), np.split(truth.expression, RUNS), strict=True)
-    ]
+    runs = (np.split(expression, len(frames) // RUN_LENGTH) for expression in (fit.expression, truth.expression))
+    trembling = [jitter(estimated, true) ** 2 for estimated, true in zip(*runs, strict=True)]
     return evaluate(fit, truth, model) | {"jitter": float(np.sqrt(np.mean(trembling)))}
 
 
