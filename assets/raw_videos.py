@@ -96,6 +96,9 @@ def assign_batches(workspace: Workspace) -> dict[str, list[str]]:
         for parts in SOURCES.values()
         for path in find_videos([workspace.data(*parts)] if workspace.data(*parts).exists() else [])
     ]
+    # Videos of one person lie side by side, so that they come into one batch and share an identity.
+    subjects = _subjects(workspace)
+    present.sort(key=lambda path: (subjects.get(path, (None,))[0] or path, path))
     with _turn(workspace):
         ledger = _ledger(workspace)
         known = json.loads(ledger.read_text()) if ledger.exists() else {}

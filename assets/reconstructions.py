@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
@@ -19,12 +19,15 @@ from assets.workspace import Workspace
 from models.fitting.settings import FitSettings
 from models.packages import sha256_of
 
+if TYPE_CHECKING:
+    from models.morphable_model import MorphableModel
+
 STAGE = "reconstructions"
 
 
 @dataclass(frozen=True)
-class FitJob:
-    """The tracks of one video, each to be fitted with an identity of its own.
+class TrackedVideo:
+    """A video and the tracks found in it.
 
     `fingerprint` covers the fits and their sheets, `fit_fingerprint` the fits alone.
     """
@@ -32,16 +35,34 @@ class FitJob:
     video_id: str
     fingerprint: str
     fit_fingerprint: str
-    video: Path
+    path: Path
     tracks: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """Videos to be fitted together: those of one person, who is the only one in each, or a single video.
+
+    Several tracks of a single video are several people, each with an identity of their own.
+    """
+
+    videos: tuple[TrackedVideo, ...]
     folder: Path
     model: Path
     offsets: Path
     settings: FitSettings
     sheets: ReconstructionSheets
 
+    @property
+    def video_id(self) -> str:
+        return self.videos[0].video_id
+
+    @property
+    def fingerprint(self) -> str:
+        return self.videos[0].fingerprint
+
     def __str__(self) -> str:
-        return self.video_id
+        return ", ".join(video.video_id for video in self.videos)
 
 
 def fit_reconstructions(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
@@ -78,68 +99,115 @@ def _sheets(workspace: Workspace, batches: Sequence[str], fitted: pd.DataFrame) 
 
 
 def fit_one(job: FitJob) -> list[dict]:
-    """Index rows of one video's tracks, whose fits are in their npz files when this returns."""
+    """Index rows of a job's tracks, whose fits are in their npz files when this returns."""
     import numpy as np
 
-    from models.errors import FittingError
     from models.fitting.pruning import identity_norm
     from models.fitting.reconstruction import Reconstruction
-    from models.fitting.whole_video import fit_video
     from models.morphable_model import MorphableModel
-    from models.storage import load_arrays
 
     model = MorphableModel.load(job.model).with_landmark_offsets(read_offsets(job.offsets))
+    refused = _bring_fits_up_to_date(job, model)
     rows = []
-    for track in job.tracks:
-        output = job.folder / track.name
-        if not is_current(output, job.fit_fingerprint):
-            arrays = load_arrays(track)
-            try:
-                fit = fit_video(arrays["landmarks"], model, job.settings, timestamps=arrays["timestamps"])
-            except FittingError as error:
-                rows.append({"track_id": track.stem, "status": "refused", "reason": f"{track.stem}: {error}"})
+    for video in job.videos:
+        for track in video.tracks:
+            about = {"video_id": video.video_id, "fingerprint": video.fingerprint, "track_id": track.stem}
+            if track in refused:
+                rows.append(about | {"status": "refused", "reason": f"{track.stem}: {refused[track]}"})
                 continue
-            save_stamped(fit.save, output, job.fit_fingerprint)
-        # What is shown and reported is what lies on the disk, whether it was made now or before.
-        fit = Reconstruction.load(output)
-        sheet = SheetJob(job.fingerprint, job.video, track, sheet_path(output), job.sheets)
-        rows.append(
-            {
-                "track_id": track.stem,
-                "status": "ok",
-                "frames": len(fit.expression),
-                "residual": float(np.median(fit.residual)),
-                "identity_norm": float(identity_norm(fit.identity, model.identity_std)),
-                "converged": bool(fit.converged),
-                "no_sheet": bring_sheet_up_to_date(sheet, fit, model),
-            }
-        )
+            # What is shown and reported is what lies on the disk, whether it was made now or before.
+            output = job.folder / track.name
+            fit = Reconstruction.load(output)
+            sheet = SheetJob(video.fingerprint, video.path, track, sheet_path(output), job.sheets)
+            rows.append(
+                about
+                | {
+                    "status": "ok",
+                    "frames": len(fit.expression),
+                    "residual": float(np.nanmedian(fit.residual)),
+                    "identity_norm": float(identity_norm(fit.identity, model.identity_std)),
+                    "converged": bool(fit.converged),
+                    "identity_of": len(job.videos),
+                    "no_sheet": bring_sheet_up_to_date(sheet, fit, model),
+                }
+            )
     return rows
 
 
+def _bring_fits_up_to_date(job: FitJob, model: "MorphableModel") -> dict[Path, Exception]:
+    """Fit what is not fitted yet; the tracks that cannot be, with the reason."""
+    from models.errors import FittingError
+    from models.fitting import Clip, fit_clips
+    from models.storage import load_arrays
+
+    stamps = {track: video.fit_fingerprint for video in job.videos for track in video.tracks}
+    if all(is_current(job.folder / track.name, stamp) for track, stamp in stamps.items()):
+        return {}
+    clips = {}
+    for track in stamps:
+        arrays = load_arrays(track)
+        # Landmarks filled in from their neighbours are no observation: the fit has a better prior over time.
+        clips[track] = Clip(arrays["landmarks"], arrays["timestamps"], weights=~arrays["interpolated"])
+    together = [list(clips)] if len(job.videos) > 1 else [[track] for track in clips]
+    refused = {}
+    while together:
+        tracks = together.pop()
+        try:
+            fits = fit_clips([clips[track] for track in tracks], model, job.settings)
+        except FittingError as error:
+            # A clip that cannot be fitted must not cost the person's other ones: each is tried by itself.
+            if len(tracks) > 1:
+                together += [[track] for track in tracks]
+            else:
+                refused[tracks[0]] = error
+            continue
+        for track, fit in zip(tracks, fits, strict=True):
+            save_stamped(fit.save, job.folder / track.name, stamps[track])
+    return refused
+
+
 def _jobs(workspace: Workspace, batch: str) -> list[FitJob]:
-    tracked = read_index(workspace, "tracked_landmarks", [batch])
-    tracked = tracked[tracked.status == "ok"]
-    videos = read_manifest(workspace).set_index("video_id").path
-    fit_fingerprints = _fit_fingerprints(workspace, batch)
+    tracked = _tracked(workspace, batch)
+    paths = read_manifest(workspace).set_index("video_id").path
+    fit_fingerprints, fingerprints = _fit_fingerprints(workspace, batch), _expected(workspace, batch)
+    videos = {
+        video_id: TrackedVideo(
+            video_id=video_id,
+            fingerprint=fingerprints[video_id],
+            fit_fingerprint=fit_fingerprints[video_id],
+            path=workspace.path(paths[video_id]),
+            tracks=tuple(workspace.data("tracked_landmarks", batch, f"{track}.npz") for track in tracks),
+        )
+        for video_id, tracks in tracked.groupby("video_id").track_id
+    }
     return [
         FitJob(
-            video_id=video_id,
-            fingerprint=fingerprint,
-            fit_fingerprint=fit_fingerprints[video_id],
-            video=workspace.path(videos[video_id]),
-            tracks=tuple(
-                workspace.data("tracked_landmarks", batch, f"{track}.npz")
-                for track in tracked.track_id[tracked.video_id == video_id]
-            ),
+            videos=tuple(videos[video_id] for video_id in together),
             folder=workspace.data(STAGE, batch),
             model=model_path(workspace),
             offsets=offsets_path(workspace),
             settings=workspace.params.reconstruction,
             sheets=workspace.params.reconstruction_sheets,
         )
-        for video_id, fingerprint in _expected(workspace, batch).items()
+        for together in _videos_by_person(workspace, tracked)
     ]
+
+
+def _tracked(workspace: Workspace, batch: str) -> pd.DataFrame:
+    tracked = read_index(workspace, "tracked_landmarks", [batch])
+    return tracked[tracked.status == "ok"]
+
+
+def _videos_by_person(workspace: Workspace, tracked: pd.DataFrame) -> list[list[str]]:
+    """Video ids that share an identity: of one named subject, with a single track each; others on their own."""
+    subjects = read_manifest(workspace).set_index("video_id").subject
+    tracks = tracked.groupby("video_id").size()
+    together: dict[str, list[str]] = {}
+    for video_id in sorted(tracks.index):
+        subject = subjects[video_id]
+        known = tracks[video_id] == 1 and isinstance(subject, str)
+        together.setdefault(f"subject {subject}" if known else f"video {video_id}", []).append(video_id)
+    return list(together.values())
 
 
 def _expected(workspace: Workspace, batch: str) -> dict[str, str]:
@@ -148,11 +216,16 @@ def _expected(workspace: Workspace, batch: str) -> dict[str, str]:
 
 
 def _fit_fingerprints(workspace: Workspace, batch: str) -> dict[str, str]:
-    """Of each video what its fits are made from; how their sheets look is no part of it."""
-    tracked = read_index(workspace, "tracked_landmarks", [batch])
+    """Of each video what its fits are made from, other videos of the person included; the look of sheets is not."""
+    tracked = _tracked(workspace, batch)
     inputs = sha256_of(model_path(workspace)), sha256_of(offsets_path(workspace))
     base = workspace.fingerprint(STAGE, *inputs, apart_from=LOOKS)
-    return {row.video_id: chained(base, row.fingerprint) for row in tracked[tracked.status == "ok"].itertuples()}
+    of_tracks = dict(zip(tracked.video_id, tracked.fingerprint, strict=True))
+    return {
+        video_id: chained(base, *(of_tracks[other] for other in together))
+        for together in _videos_by_person(workspace, tracked)
+        for video_id in together
+    }
 
 
 @dg.asset(
@@ -166,7 +239,8 @@ def _fit_fingerprints(workspace: Workspace, batch: str) -> dict[str, str]:
 def reconstructions(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Identity of the person, and expression and camera of every frame: the pseudo ground truth of FaceVid.
 
-    One identity is shared by all frames of a track, so that what changes over time can only be expression and pose.
+    One identity is shared by all frames of a track, and by the videos of one `subject` within a batch, so that what
+    changes over time can only be expression and pose.
     Beside each fit lies a contact sheet to judge it by; the worst fits are shown here.
     """
     return materialise(context, workspace, fit_reconstructions, partitions_of(context))

@@ -25,6 +25,11 @@ class VideoFit:
     frame_index: np.ndarray
     landmarks: np.ndarray
 
+    @property
+    def median_residual(self) -> float:
+        """Over the inter-ocular distance, of the frames in which the face was found."""
+        return float(np.nanmedian(self.fit.residual))
+
 
 def video_landmarks(workspace: Workspace, video: Path, backend: str) -> "Detections":
     """68 landmarks of every face in the first F frames of a video.
@@ -75,7 +80,13 @@ def fit_single_video(workspace: Workspace, video: Path, backend: str) -> VideoFi
         raise LostTrackError(f"{video}: {tracking.lost[0].reason}; cut the video to where one face stays in view.")
     track = tracking.tracks[0]
     smoothed = smooth(track.landmarks, track.timestamps, cutoff_hz=params.smoothing.cutoff_hz)
-    fit = fit_video(smoothed.landmarks, face_model(workspace), params.reconstruction, timestamps=track.timestamps)
+    fit = fit_video(
+        smoothed.landmarks,
+        face_model(workspace),
+        params.reconstruction,
+        timestamps=track.timestamps,
+        weights=~smoothed.interpolated,
+    )
     return VideoFit(fit, track.frame_index, smoothed.landmarks)
 
 

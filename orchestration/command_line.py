@@ -105,8 +105,8 @@ def reconstruct(
         workspace = Workspace.open()
         result = fit_single_video(workspace, video, str(backend))
         result.fit.save(out)
-        residual = 100 * float(result.fit.residual.mean())
-        print(f"{out}: {len(result.fit)} frames, residual {residual:.2f} % of the inter-ocular distance")
+        residual = 100 * result.median_residual
+        print(f"{out}: {len(result.fit)} frames, median residual {residual:.2f} % of the inter-ocular distance")
         if overlay is not None:
             draw_fit(workspace, video, result, overlay)
             print(overlay)

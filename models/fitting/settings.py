@@ -53,7 +53,7 @@ class FitSettings:
     tolerance: float = 0.03
     coarse_frames: int = 64
     uncertainty: bool = False
-    uncertainty_factor: float = 1.3
+    uncertainty_factor: float = 1.45
 
     def __post_init__(self):
         positive = [
