@@ -27,7 +27,7 @@ class TemporalCholesky:
     def __init__(self, band: np.ndarray):
         self.shape = band.shape[:2]
         self.factor = band.reshape(-1, band.shape[2])
-        if _factorise(self.factor):
+        if _factorise(self.factor, self.shape[1]):
             raise FittingError(
                 "the normal equations are not positive definite; look for absurd landmark positions or weights."
             )
@@ -95,21 +95,35 @@ def accumulate_band(band, packed, rows):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _factorise(band):
+def _factorise(band, size):
+    """Factorise in place, one frame's columns after the other; the first column without a positive pivot, plus one.
+
+    What a frame's columns do to the two frames after it is one product of matrices.
+    """
     columns, width = band.shape
-    for j in range(columns):
-        pivot = band[j, 0]
-        if not pivot > 0:
-            return j + 1
-        inverse = 1 / np.sqrt(pivot)
-        for k in range(width):
-            band[j, k] *= inverse
-        for k in range(1, min(width, columns - j)):
-            share = band[j, k]
-            if share != 0:
-                below = band[j + k]
-                for i in range(width - k):
-                    below[i] -= share * band[j, k + i]
+    reach = width - 1 if width > size else 0
+    panel = np.zeros((size, reach))
+    for start in range(0, columns, size):
+        for j in range(start, start + size):
+            pivot = band[j, 0]
+            if not pivot > 0:
+                return j + 1
+            inverse = 1 / np.sqrt(pivot)
+            for k in range(width):
+                band[j, k] *= inverse
+            for later in range(j + 1, start + size):
+                share = band[j, later - j]
+                target = band[later]
+                for i in range(width - (later - j)):
+                    target[i] -= share * band[j, later - j + i]
+            beyond = start + size - j
+            for row in range(reach):
+                panel[j - start, row] = band[j, beyond + row] if beyond + row < width else 0.0
+        product = np.dot(panel.T, panel)
+        for row in range(min(reach, columns - start - size)):
+            target = band[start + size + row]
+            for i in range(reach - row):
+                target[i] -= product[row, row + i]
     return 0
 
 

@@ -159,23 +159,20 @@ class Sweeper:
     def minimise(self, estimate: Estimate, iterations: int, progress: Callable | None = None) -> Minimum:
         """Sweeps until steps are small; the energy is that after the expressions have settled on a neutral face."""
         energy = self.energy
-        energies = [self._measured(estimate)[0]]
-        newton = np.zeros_like(estimate.neutral)
-        lengths = NEUTRAL_LENGTHS
+        energies: list[float] = []
+        newton, lengths = np.zeros_like(estimate.neutral), NEUTRAL_LENGTHS
         for iteration in range(iterations):
-            found = self._sweep(self._stepped(estimate, lengths[0] * newton), energies[-1])
+            found = self._sweep(self._stepped(estimate, lengths[0] * newton), energies)
             if found is None:
-                if len(lengths) == 1 or not newton.any():
-                    return Minimum(estimate, energies, True)
                 lengths = lengths[1:]
+                if not lengths or not newton.any():
+                    return Minimum(estimate, energies, True)
                 continue
-            estimate, after, pulled, size = found
-            energies.append(after)
+            estimate, pulled, size = found
             if progress is not None:
-                progress(iteration + 1, after)
+                progress(iteration + 1, energies[-1])
             gradient, curvature = energy.neutral_gradient(estimate.neutral)
-            newton = self.schur.solve(gradient + energy.space.neutral.T @ pulled, curvature)
-            lengths = NEUTRAL_LENGTHS
+            newton, lengths = self.schur.solve(gradient + energy.space.neutral.T @ pulled, curvature), NEUTRAL_LENGTHS
             if max(_rms(newton), size) < energy.settings.tolerance:
                 return Minimum(estimate, energies, True)
         return Minimum(estimate, energies, False)
@@ -185,11 +182,6 @@ class Sweeper:
         return replace(
             estimate, neutral=estimate.neutral + step, expression=estimate.expression - step @ self.response.T
         )
-
-    def expression_freedom(self, estimate: Estimate) -> float:
-        """How many of the expressions' coordinates the landmarks determine, by Hutchinson's estimate of a trace."""
-        signs = _signs(estimate.expression.shape)
-        return sum(self._each(lambda window: self._freedom(estimate, window, signs)))
 
     def expression_variance(self, estimate: Estimate, rows: np.ndarray) -> np.ndarray:
         """Posterior variances (F, k) of linear functions `rows` (k, n_e) of each frame's z, y being known."""
@@ -212,33 +204,42 @@ class Sweeper:
         prior = self.energy.chains.times(estimate.expression, window.low, window.high)
         return self.energy.quadratic(estimate[window.solved], prior, window.low)
 
-    def _freedom(self, estimate, window, signs):
-        solved = self._quadratic(estimate, window).factor().solve(signs[window.solved])
-        prior = self.energy.chains.within(solved, window.low)[window.inner]
-        return prior.size - float(np.vdot(signs[window.kept], prior))
+    def _sweep(self, start, energies):
+        """A step of all expressions and cameras that lowers the energy: estimate, pull on y, size of the step.
 
-    def _sweep(self, start, before):
-        """A step of all expressions and cameras that lowers the energy: estimate, energy, pull on y, size of the step.
-
-        The length of the step is the same in all windows, so that it does not matter where one ends.
+        The length of the step is the same in all windows, so that it does not matter where one ends. The energy is
+        added to `energies`; the first sweep also finds how many coordinates the landmarks determine, which the energy's
+        noise term depends on, and adds the energy before it.
         """
-        frames = len(self.energy)
+        energy, frames = self.energy, len(self.energy)
         step, camera = np.empty_like(start.expression), np.empty((frames, CAMERA_PARAMETERS))
+        signs = None if energies else _signs(step.shape)
 
         def solve(window):
             quadratic = self._quadratic(start, window)
-            own = quadratic.factor().solve(quadratic.gradient)
-            shapes = own @ self.energy.space.expression.T
+            factor = quadratic.factor()
+            own = factor.solve(quadratic.gradient)
+            shapes = own @ energy.space.expression.T
             step[window.kept] = own[window.inner]
             camera[window.kept] = quadratic.linear.camera_change(shapes)[window.inner]
-            return quadratic.linear[window.inner].gradient_after(shapes[window.inner])
+            freedom = 0.0 if signs is None else self._freedom(factor, window, signs)
+            return quadratic.linear[window.inner].gradient_after(shapes[window.inner]), freedom
 
-        pulled = sum(self._each(solve))
+        pulled, freedom = (sum(part) for part in zip(*self._each(solve), strict=True))
+        if not energies:
+            energy.free_share = free_share(energy, freedom, self.schur)
+            energies.append(self._measured(start)[0])
         for length in STEP_LENGTHS:
             after, candidate = self._measured(start.moved(step, camera, length), start.variance)
-            if after <= before:
-                return candidate, after, pulled, _rms(step)
+            if after <= energies[-1]:
+                energies.append(after)
+                return candidate, pulled, _rms(step)
         return None
+
+    def _freedom(self, factor, window, signs):
+        """How many of a window's coordinates the landmarks determine, by Hutchinson's estimate of a trace."""
+        prior = self.energy.chains.within(factor.solve(signs[window.solved]), window.low)[window.inner]
+        return prior.size - float(np.vdot(signs[window.kept], prior))
 
     def _measured(self, estimate, former_variance=None):
         """Energy of an estimate, its variances brought up to date first where their former values are given."""

@@ -62,17 +62,25 @@ def observations(landmarks: np.ndarray, model: MorphableModel, weights: np.ndarr
             raise FittingError("weights must be finite and not negative; give 0 to points that are to be ignored.")
         counts = counts * weights.reshape(len(weights), -1)
     found = Observations(np.where(counts[..., None] > 0, landmarks, 0.0), counts)
-    if not found.usable.any():
+    usable = found.usable
+    if not usable.any():
         raise FittingError(
             f"none of the {len(landmarks)} frames has {MINIMUM_POINTS} usable landmarks; "
             "run the landmark detector again, or leave this video out."
         )
-    visible = np.where(counts[..., None] > 0, landmarks, np.nan)[found.usable]
-    extent = (np.nanmax(visible, 1) - np.nanmin(visible, 1)).max(1)
+    extent = _extent(found)
     if not extent.max() > 0:
         raise FittingError("all landmarks of a frame fall on one point; the detector did not see a face.")
     # A frame whose points coincide says nothing about pose or shape.
-    counts = found.counts.copy()
-    counts[np.flatnonzero(found.usable)[extent <= 0]] = 0
-    counts[~found.usable] = 0
-    return Observations(np.where(counts[..., None] > 0, landmarks, 0.0), counts)
+    useless = ~usable | (extent <= 0)
+    found.counts[useless] = 0
+    found.landmarks[useless] = 0
+    return found
+
+
+def _extent(observed: Observations) -> np.ndarray:
+    """Larger side (F,) of the box around each frame's known points, pixels; 0 where fewer than two are known."""
+    known = (observed.counts > 0)[..., None]
+    top = np.max(observed.landmarks, axis=1, where=known, initial=-np.inf)
+    bottom = np.min(observed.landmarks, axis=1, where=known, initial=np.inf)
+    return np.maximum(top - bottom, 0.0).max(1)

@@ -103,15 +103,12 @@ class RestPrior:
         return squared * movements / (squared * movements**2 + self.width**2)
 
     def curvature(self, movements: np.ndarray) -> np.ndarray:
-        """Positive curvature (F, K) for Gauss-Newton steps, at weight one.
+        """Curvature (F, K) at weight one of half the parabola that touches the energy and stays above it everywhere.
 
-        The geometric mean of two: that of the parabola that stays above the energy, which holds movements far from
-        rest back where the energy is nearly flat; and of the energy's own at rest, which falls off so fast that a step
-        overshoots rest and comes back.
+        The energy's own curvature is larger at rest and falls off so fast that steps overshoot rest and come back.
         """
         squared = self._scale(movements) ** 2
-        beyond = squared * movements**2 + self.width**2
-        return squared / beyond * (self.width**2 / beyond) ** 0.5
+        return squared / (squared * movements**2 + self.width**2)
 
     def _scale(self, movements):
         return np.where(movements < 0, self.opposite, 1.0)

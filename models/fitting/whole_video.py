@@ -16,7 +16,7 @@ from models.fitting.camera_tracking import RUN, track_cameras
 from models.fitting.chains import Chains
 from models.fitting.clips import Clip, observed_clips
 from models.fitting.energy import Energy, Estimate
-from models.fitting.minimisation import Minimum, Sweeper, free_share, minimise_jointly, representative_schur
+from models.fitting.minimisation import Minimum, Sweeper, minimise_jointly, representative_schur
 from models.fitting.normal_equations import NeutralSchur, ShapeSpace
 from models.fitting.pose import interpolate_cameras, spread_cameras
 from models.fitting.priors import expression_prior, neutral_prior, rest_prior, rest_weight
@@ -25,11 +25,11 @@ from models.fitting.rigid import fit_rigid
 from models.fitting.settings import FitSettings
 from models.morphable_model import MorphableModel
 
-COARSE_ITERATIONS = 5
+COARSE_ITERATIONS, LEVEL_ITERATIONS = 3, 4
 # Windows in memory at a time.
 MOST_THREADS = 8
 # How many times as many frames a level has as the one before it.
-LEVEL_STRIDE = 4
+LEVEL_STRIDE = 6
 # Cosine of the angle between face and viewer below which no detector would have found a face.
 SEEN_FROM_BEHIND = -0.2
 
@@ -150,13 +150,10 @@ class _Person:
         for finer, stride in levels[1:]:
             estimate, scale = self._start_from(found.estimate, scale, chosen, finer)
             chosen = finer
-            energy = self._energy(chosen, stride, scale)
-            sweeper = Sweeper(energy, schur.scaled(1 / stride), self.threads)
-            energy.free_share = free_share(energy, sweeper.expression_freedom(estimate), sweeper.schur)
+            sweeper = Sweeper(self._energy(chosen, stride, scale), schur.scaled(1 / stride), self.threads)
             last = len(chosen) == frames
-            found = sweeper.minimise(
-                estimate, settings.iterations if last else COARSE_ITERATIONS, progress if last else None
-            )
+            iterations = settings.iterations if last else LEVEL_ITERATIONS
+            found = sweeper.minimise(estimate, iterations, progress if last else None)
         std = self._expression_std(sweeper, found.estimate, representatives) if settings.uncertainty else None
         return self._reconstructions(found, scale, std)
 

@@ -95,12 +95,12 @@ class MorphableModel:
 
     def landmarks(self, identity: np.ndarray | None = None, expression: np.ndarray | None = None) -> np.ndarray:
         """The 68 landmarks (..., 68, 3) in mm, without building the other vertices."""
-        points = self.landmark_mean
+        offset = np.zeros(self.landmark_mean.size)
         if identity is not None:
-            points = points + np.einsum("lck,...k->...lc", self.landmark_identity_basis, identity)
+            offset = offset + np.asarray(identity) @ self.landmark_identity_basis.reshape(len(offset), -1).T
         if expression is not None:
-            points = points + np.einsum("lck,...k->...lc", self.landmark_expression_basis, expression)
-        return points
+            offset = offset + np.asarray(expression) @ self.landmark_expression_basis.reshape(offset.shape[-1], -1).T
+        return self.landmark_mean + offset.reshape(*offset.shape[:-1], -1, 3)
 
     def landmarks_of(self, vertices: np.ndarray) -> np.ndarray:
         """The 68 landmarks (..., 68, D) of given vertex positions (..., N, D)."""
