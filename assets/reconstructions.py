@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.batches import chained, is_current, pending_batches, process_batches, read_index, save_stamped
-from assets.landmark_correspondence import offsets_path, read_offsets
+from assets.landmark_correspondence import offsets_path, read_detector_errors
 from assets.morphable_model import model_path
 from assets.raw_videos import all_batches, video_batches
 from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
@@ -64,7 +64,7 @@ def fit_one(job: FitJob) -> list[dict]:
     from models.morphable_model import MorphableModel
     from models.storage import load_arrays
 
-    model = MorphableModel.load(job.model).with_landmark_offsets(read_offsets(job.offsets))
+    model = MorphableModel.load(job.model).with_detector(read_detector_errors(job.offsets))
     rows = []
     for track in job.tracks:
         output = job.folder / track.name

@@ -65,3 +65,16 @@ class FitSettings:
         for name in ("landmark_bias", "rest_weight"):
             if not getattr(self, name) >= 0:
                 raise FittingError(f"fit settings: {name} is {getattr(self, name)}; it must be zero or above.")
+
+
+# For photographs, which have no neighbours in time to average with: what was best for rendered emotions through the
+# detector and on real neutral and smiling faces. Movements are allowed to be slight, since no other image repeats them.
+PHOTOGRAPHS = FitSettings(
+    noise=0.01,
+    noise_frames=500.0,
+    outlier_degrees=10.0,
+    landmark_bias=0.025,
+    expression_inflation=1.0,
+    rest_weight=0.006,
+    rest_width=0.1,
+)

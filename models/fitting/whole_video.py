@@ -26,7 +26,7 @@ from models.fitting.pose import interpolate_cameras
 from models.fitting.priors import ExpressionPrior, NeutralPrior, RestPrior, expression_prior, neutral_prior, rest_prior
 from models.fitting.reconstruction import Reconstruction, residual_of
 from models.fitting.rigid import cameras_of_shapes, fit_rigid, robust_weights
-from models.fitting.settings import FitSettings
+from models.fitting.settings import PHOTOGRAPHS, FitSettings
 from models.morphable_model import MorphableModel
 
 # Stiffness of the bounds, per squared standard deviation beyond them; the result is clipped to them exactly.
@@ -79,12 +79,15 @@ def fit_photographs(
 ) -> Reconstruction:
     """Fit several images (M, 68, 2) of one person, in no order: identity shared, expressions independent.
 
+    Points that a detector found are fitted best with a model that knows the detector (`MorphableModel.with_detector`).
+    `settings` None means `PHOTOGRAPHS`.
+
     Raises
     ------
     FittingError, ModelMismatchError
         As `fit_video`.
     """
-    return _fit(observations(landmarks, model, weights), model, settings or FitSettings(), None, None)
+    return _fit(observations(landmarks, model, weights), model, settings or PHOTOGRAPHS, None, None)
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class _Problem:
     Parameters
     ----------
     scale : (F,) pixels per mm, fixed: what turns landmarks into camera millimetres
+    noise : (L,) expected variance of a landmark's coordinate, mm^2
     """
 
     def __init__(
@@ -127,6 +131,7 @@ class _Problem:
         neutral: NeutralPrior,
         expression: ExpressionPrior,
         rest: RestPrior,
+        noise: np.ndarray,
         model: MorphableModel,
         settings: FitSettings,
     ):
@@ -139,7 +144,7 @@ class _Problem:
         self.rest_products = (self.rest_rows[:, :, None] * self.rest_rows[:, None]).reshape(len(self.rest_rows), -1)
         self.bands = expression.precision_bands(len(scale))
         self.settings = settings
-        self.expected_variance = (settings.noise * model.interocular_distance) ** 2
+        self.expected_variance = noise
         self.point_counts = self.counts.sum(0)
         self.free_share = 1.0
         # Coefficients in standard deviations: `offset + rows @ coordinates`.
@@ -322,12 +327,18 @@ def _fit(
     interocular = model.interocular_distance
     neutral = neutral_prior(model, settings.landmark_bias * interocular)
     expression_rows = model.landmark_expression_basis.reshape(-1, model.expression_size)
+    noise = np.full(len(model.landmark_mean), (settings.noise * interocular) ** 2)
+    movement = expression_rows @ prior.factor
+    if model.detector is not None and time_step is None:
+        noise += model.detector.noise**2
+        patterns = model.detector.image.reshape(len(movement), -1)
+        movement = np.concatenate([movement, patterns], 1)
+        prior = prior.with_error_patterns(patterns.shape[1])
     space = ShapeSpace(
         mean=model.landmark_mean.reshape(-1) + expression_rows @ prior.mean,
         neutral=neutral.factor,
-        expression=expression_rows @ prior.factor,
+        expression=movement,
     )
-    noise = np.full(len(model.landmark_mean), (settings.noise * interocular) ** 2)
     moving = noise + (space.expression**2).sum(1).reshape(-1, 3).mean(1)
 
     rest = rest_prior(
@@ -347,11 +358,11 @@ def _fit(
         raise FittingError(
             "the landmarks show a face from behind: they are mirrored; swap left and right points, or flip the images."
         )
-    start = np.zeros((len(chosen), model.expression_size))
+    start = np.zeros((len(chosen), prior.size))
     estimate, scale = _started(coarse, rigid.camera, rigid.neutral, start, noise)
     coarse_prior = replace(prior, persistence=prior.persistence**stride)
     coarse_rest = replace(rest, weight=min(1.0, rest.weight * stride))
-    problem = _Problem(coarse, scale, space, neutral, coarse_prior, coarse_rest, model, settings)
+    problem = _Problem(coarse, scale, space, neutral, coarse_prior, coarse_rest, noise, model, settings)
     if stride > 1:
         estimate, _, _ = problem.minimise(estimate, COARSE_ITERATIONS)
         between = np.arange(frames)
@@ -360,7 +371,7 @@ def _fit(
             observed, space.shapes(estimate.neutral, start), estimate.variance * 2, settings.outlier_degrees
         )
         estimate, scale = _started(observed, camera, estimate.neutral, start, estimate.variance)
-        problem = _Problem(observed, scale, space, neutral, prior, rest, model, settings)
+        problem = _Problem(observed, scale, space, neutral, prior, rest, noise, model, settings)
     estimate, energies, converged = problem.minimise(estimate, settings.iterations, progress)
 
     identity = neutral.identity_map @ estimate.neutral
