@@ -44,12 +44,12 @@ class ExpressionPrior:
         """n_z."""
         return self.factor.shape[1]
 
-    def with_error_patterns(self, count: int) -> "ExpressionPrior":
-        """The same prior with `count` more coordinates, independent in every frame, that leave the expression alone."""
+    def with_error_patterns(self, count: int, persistence: float) -> "ExpressionPrior":
+        """The same prior with `count` more coordinates, of given persistence, that leave the expression alone."""
         return replace(
             self,
             factor=np.concatenate([self.factor, np.zeros((len(self.factor), count))], 1),
-            persistence=np.concatenate([self.persistence, np.zeros(count)]),
+            persistence=np.concatenate([self.persistence, np.full(count, persistence)]),
         )
 
     def precision_bands(self, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

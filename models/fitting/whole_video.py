@@ -23,7 +23,15 @@ from models.fitting.normal_equations import (
 )
 from models.fitting.observations import Observations, observations
 from models.fitting.pose import interpolate_cameras
-from models.fitting.priors import ExpressionPrior, NeutralPrior, RestPrior, expression_prior, neutral_prior, rest_prior
+from models.fitting.priors import (
+    MODEL_FRAME_RATE,
+    ExpressionPrior,
+    NeutralPrior,
+    RestPrior,
+    expression_prior,
+    neutral_prior,
+    rest_prior,
+)
 from models.fitting.reconstruction import Reconstruction, residual_of
 from models.fitting.rigid import cameras_of_shapes, fit_rigid, robust_weights
 from models.fitting.settings import PHOTOGRAPHS, FitSettings
@@ -329,11 +337,13 @@ def _fit(
     expression_rows = model.landmark_expression_basis.reshape(-1, model.expression_size)
     noise = np.full(len(model.landmark_mean), (settings.noise * interocular) ** 2)
     movement = expression_rows @ prior.factor
-    if model.detector is not None and time_step is None:
-        noise += model.detector.noise**2
-        patterns = model.detector.image.reshape(len(movement), -1)
+    if model.detector is not None:
+        errors = model.detector.with_fewer_patterns(settings.error_patterns)
+        noise += errors.noise**2
+        patterns = errors.image.reshape(len(movement), -1)
         movement = np.concatenate([movement, patterns], 1)
-        prior = prior.with_error_patterns(patterns.shape[1])
+        frames_between = np.inf if time_step is None else time_step * MODEL_FRAME_RATE
+        prior = prior.with_error_patterns(patterns.shape[1], settings.error_persistence**frames_between)
     space = ShapeSpace(
         mean=model.landmark_mean.reshape(-1) + expression_rows @ prior.mean,
         neutral=neutral.factor,

@@ -1,6 +1,6 @@
 """How the points that a landmark detector finds differ from a face model's landmarks, and how the difference varies."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class DetectorErrors:
     response : (L, 3, n_e) mm per mm of an expression coefficient: what a detector shows of a movement beyond what the
         mesh does; negative where it understates
     person : (L, 3, p) mm, patterns that differ between people and last
-    image : (L, 3, m) mm, patterns that differ from image to image
+    image : (L, 3, m) mm, patterns that differ from image to image, the strongest first
     noise : (L,) mm, standard deviation of a coordinate's remaining error
     """
 
@@ -39,6 +39,12 @@ class DetectorErrors:
             image=np.zeros((points, 3, 0)),
             noise=np.zeros(points),
         )
+
+    def with_fewer_patterns(self, count: int) -> "DetectorErrors":
+        """The `count` strongest patterns of images; what the others explained counts as noise."""
+        # An image shows two of three axes.
+        lost = (self.image[..., count:] ** 2).sum((1, 2)) / 2
+        return replace(self, image=self.image[..., :count], noise=np.sqrt(self.noise**2 + lost))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, for a file."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.errors import ModelMismatchError
-from models.fitting import FitSettings, fit_photographs
+from models.fitting import FitSettings, fit_photographs, fit_video
 from models.fitting.camera import ScaledOrthographicCamera
 from models.fitting.priors import expression_prior, neutral_prior
 from models.morphable_model.detector_errors import DetectorErrors
@@ -62,7 +62,7 @@ def test_a_fit_gives_the_models_coefficients_and_none_for_the_patterns(face_mode
 
 def test_error_patterns_leave_the_expressions_prior_alone(face_model):
     prior = expression_prior(face_model, None)
-    wider = prior.with_error_patterns(3)
+    wider = prior.with_error_patterns(3, 0.9)
     assert wider.size == prior.size + 3
     np.testing.assert_array_equal(wider.factor @ wider.factor.T, prior.factor @ prior.factor.T)
 
@@ -72,6 +72,26 @@ def test_what_differs_between_people_in_the_detector_widens_the_neutral_prior(fa
     wider = neutral_prior(face_model.with_detector(detector), 0.1).factor
     added = (wider @ wider.T).trace() - (plain @ plain.T).trace()
     assert added > 0.5 * np.sum(detector.person**2)
+
+
+def test_lasting_errors_of_a_video_are_told_from_expression(face_model, detector, video):
+    patterns = replace(detector, person=detector.person[..., :0])
+    drift = np.sin(np.arange(len(video.landmarks))[:, None] / [20.0, 31.0, 47.0]) * np.sqrt(2)
+    shift = np.einsum("lcm,fm->flc", patterns.image, drift)
+    turned = np.einsum("fdc,flc->fld", video.camera.projection(), shift)
+    settings = replace(SETTINGS, error_persistence=0.97, error_patterns=3)
+    errors = [
+        np.sum((fit_video(video.landmarks + turned, model, settings).expression - video.expression) ** 2)
+        for model in (face_model.with_detector(patterns), face_model)
+    ]
+    assert errors[0] < 0.8 * errors[1]
+
+
+def test_patterns_that_are_left_out_count_as_noise(detector):
+    fewer = detector.with_fewer_patterns(1)
+    assert fewer.image.shape == (68, 3, 1)
+    plane = (detector.image[:, :2, 1:] ** 2).sum(2).mean(1)
+    np.testing.assert_allclose(fewer.noise**2, detector.noise**2 + plane)
 
 
 def test_the_response_moves_the_landmarks_with_the_expression_only(face_model, detector):
