@@ -80,10 +80,8 @@ class FitSettings:
 PHOTOGRAPHS = FitSettings(
     noise=0.01,
     noise_frames=500.0,
-    outlier_degrees=10.0,
     landmark_bias=0.025,
     error_patterns=12,
     expression_inflation=1.0,
-    rest_weight=0.006,
-    rest_width=0.1,
+    rest_weight=0.003,
 )
