@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.facevid_shards import samples_figure
-from assets.landmark_correspondence import offsets_path
+from assets.landmark_correspondence import offsets_path, read_detector_errors
 from assets.morphable_model import model_path, no_synthetic_heads
 from assets.params import FourDfab
 from assets.pool import each
@@ -77,11 +77,10 @@ def scan_samples(job: ScanJob) -> list:
     from models.expression.shards import Sample
     from models.morphable_model import MorphableModel
     from models.rendering.synthetic_images import synthesise_scan
-    from models.storage import load_arrays
 
     settings = job.settings
     # Cut out by the points that a detector would find, as all other images are.
-    model = MorphableModel.load(job.model).with_landmark_offsets(load_arrays(job.offsets)["offsets"])
+    model = MorphableModel.load(job.model).with_detector(read_detector_errors(job.offsets))
     target = template(model)
     samples = []
     for emotion in EMOTIONS:

@@ -1,5 +1,6 @@
-"""Where the landmark detector's points lie on the face model."""
+"""Where the landmark detector's points lie on the face model, and how they err."""
 
+from dataclasses import fields
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -13,6 +14,7 @@ from assets.stage import StageResult, WorkspaceResource, main, materialise
 from assets.workspace import Workspace
 from models.errors import ModelMismatchError
 from models.morphable_model import MorphableModel
+from models.morphable_model.detector_errors import DetectorErrors
 from models.morphable_model.model import INNER_LIPS, JAW, LEFT_BROW, LEFT_EYE, NOSE, OUTER_LIPS, RIGHT_BROW, RIGHT_EYE
 from models.storage import load_arrays, save_arrays
 
@@ -27,7 +29,7 @@ REGIONS = {
 
 
 def learn_landmark_correspondence(workspace: Workspace) -> StageResult:
-    """Learn the offsets of the chosen backend's points on rendered heads.
+    """Learn the errors of the chosen backend's points on rendered heads.
 
     Recorded points count as the model's own, and so do all where the face model cannot be rendered as a head.
     """
@@ -37,7 +39,8 @@ def learn_landmark_correspondence(workspace: Workspace) -> StageResult:
     chosen = workspace.params.landmarks
     reason = no_synthetic_heads(workspace)
     if chosen.backend == "recorded" or reason:
-        found = Correspondence(np.zeros((68, 3)), np.zeros(68), np.zeros(68), 0)
+        none = DetectorErrors.none(68, load_model(workspace).expression_size)
+        found = Correspondence(none, np.zeros(68), np.zeros(68), 0)
     else:
         found = learn_correspondence(
             load_model(workspace),
@@ -45,7 +48,7 @@ def learn_landmark_correspondence(workspace: Workspace) -> StageResult:
             workspace.params.landmark_correspondence,
             progress=lambda pictures: tqdm(pictures, desc="detector on the model", unit="picture"),
         )
-    save_arrays(workspace.data(STAGE, "offsets.npz"), offsets=found.offsets, before=found.before, after=found.after)
+    save_arrays(offsets_path(workspace), before=found.before, after=found.after, **found.errors.arrays())
     rows = [
         {
             "region": name,
@@ -67,11 +70,11 @@ def learn_landmark_correspondence(workspace: Workspace) -> StageResult:
 
 def load_detector_model(workspace: Workspace) -> MorphableModel:
     """The face model whose landmarks are those that the landmark backend finds."""
-    return load_model(workspace).with_landmark_offsets(read_offsets(offsets_path(workspace)))
+    return load_model(workspace).with_detector(read_detector_errors(offsets_path(workspace)))
 
 
-def read_offsets(path: Path) -> np.ndarray:
-    """Offsets (68, 3) in mm from the model's landmarks to the detector's.
+def read_detector_errors(path: Path) -> DetectorErrors:
+    """How the detector's points differ from the model's landmarks, from the file of this stage.
 
     Raises
     ------
@@ -79,7 +82,8 @@ def read_offsets(path: Path) -> np.ndarray:
         The file is missing or damaged.
     """
     try:
-        return load_arrays(path)["offsets"]
+        arrays = load_arrays(path)
+        return DetectorErrors(**{item.name: arrays[item.name] for item in fields(DetectorErrors)})
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ModelMismatchError(
             f"{path}: no readable offsets ({error}); make them with `python -m assets.landmark_correspondence`."
@@ -92,10 +96,11 @@ def offsets_path(workspace: Workspace) -> Path:
 
 @dg.asset(name=STAGE, group_name="face_model", deps=["morphable_model", "landmark_weights"], kinds={"numpy", "dvc"})
 def landmark_correspondence(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-    """Offsets from the model's 68 landmarks to the points of the same name that the detector finds.
+    """Offsets from the model's 68 landmarks to the points of the same name that the detector finds, and its errors.
 
     A detector's brow is the upper edge of a brow, and its jaw what is seen of one. Fits that do not know it take the
-    difference for identity and expression.
+    difference for identity and expression. Its errors are alike at neighbouring points, too: what they have in common
+    is learned with the offsets.
     """
     return materialise(context, workspace, learn_landmark_correspondence)
 

@@ -9,7 +9,7 @@ import dagster as dg
 import pandas as pd
 
 from assets.batches import chained, is_current, pending_batches, process_batches, read_index, save_stamped
-from assets.landmark_correspondence import offsets_path, read_offsets
+from assets.landmark_correspondence import offsets_path, read_detector_errors
 from assets.morphable_model import model_path
 from assets.params import ReconstructionSheets
 from assets.raw_videos import all_batches, read_manifest, video_batches
@@ -106,7 +106,7 @@ def fit_one(job: FitJob) -> list[dict]:
     from models.fitting.reconstruction import Reconstruction
     from models.morphable_model import MorphableModel
 
-    model = MorphableModel.load(job.model).with_landmark_offsets(read_offsets(job.offsets))
+    model = MorphableModel.load(job.model).with_detector(read_detector_errors(job.offsets))
     refused = _bring_fits_up_to_date(job, model)
     rows = []
     for video in job.videos:

@@ -16,6 +16,7 @@ TINY = {
     "morphable_model.sequence_frames": 120,
     "landmark_correspondence.people": 4,
     "landmark_correspondence.views": 2,
+    "landmark_correspondence.poses": 1,
     "synthetic_facevid.people": 6,
     "synthetic_facevid.video.frames": 24,
     "synthetic_facevid.video.size": 192,

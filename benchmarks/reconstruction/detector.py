@@ -20,6 +20,7 @@ from models.fitting.camera import ScaledOrthographicCamera
 from models.fitting.evaluation import evaluate
 from models.fitting.simulation import SimulatedVideo, simulate_expression
 from models.morphable_model import MorphableModel
+from models.morphable_model.detector_errors import DetectorErrors
 from models.packages import cache_folder, sha256_of
 from models.storage import load_arrays, save_arrays
 
@@ -49,7 +50,7 @@ def measure_rendered(
         return {}
     params = load_params(PARAMS)
     folder = _cache(params, model_file)
-    seen = model.with_landmark_offsets(_offsets(model, params, folder / "offsets.npz", progress))
+    seen = model.with_detector(_errors(model, params, folder / "errors.npz", progress))
     people, frames = (1, 90) if quick else (3, 240)
     rows: dict[str, list[dict[str, float]]] = {}
     for generator in GENERATORS:
@@ -89,15 +90,15 @@ def _backend(params: Params):
     return load_backend(params.landmarks.backend, **params.landmarks.options(params.landmarks.backend))
 
 
-def _offsets(model: MorphableModel, params: Params, path: Path, progress: Callable[[str], None]) -> np.ndarray:
-    """(68, 3) mm from the model's landmarks to the detector's."""
+def _errors(model: MorphableModel, params: Params, path: Path, progress: Callable[[str], None]) -> DetectorErrors:
+    """Where the detector's points lie on the model, and how they err."""
     from models.landmarks.correspondence import learn_correspondence
 
     if not path.exists():
         progress("learning where the detector's points lie on the model")
         found = learn_correspondence(model, _backend(params), params.landmark_correspondence)
-        save_arrays(path, offsets=found.offsets)
-    return load_arrays(path)["offsets"]
+        save_arrays(path, **found.errors.arrays())
+    return DetectorErrors(**load_arrays(path))
 
 
 def _film(model: MorphableModel, params: Params, generator: str, person: int, frames: int, path: Path) -> None:

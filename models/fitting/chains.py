@@ -29,11 +29,11 @@ class Chains:
         return int(self.starts[-1])
 
     def bands(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Diagonals 0, 1 and 2 of rows `first` to `last`, (last - first, n_e) each.
+        """Diagonals 0, 1 and 2 of rows `first` to `last`, (last - first, n_z) each.
 
         Row f of diagonals 1 and 2 couples frame f to the first and second frame after it, wherever that lies.
         """
-        size = len(self.priors[0].mean)
+        size = self.priors[0].size
         bands = np.zeros((3, last - first, size))
         clip = int(np.searchsorted(self.starts, first, side="right")) - 1
         while clip < len(self.priors) and self.starts[clip] < last:
@@ -52,14 +52,14 @@ class Chains:
         return bands[0], bands[1], bands[2]
 
     def times(self, z: np.ndarray, first: int = 0, last: int | None = None) -> np.ndarray:
-        """Rows `first` to `last` of the precision times z (F, n_e)."""
+        """Rows `first` to `last` of the precision times z (F, n_z)."""
         last = len(z) if last is None else last
         before = max(first - 2, 0)
         after = min(last + 2, len(z))
         return self.within(z[before:after], before)[first - before : last - before]
 
     def within(self, z: np.ndarray, first: int) -> np.ndarray:
-        """The precision of the n frames from `first` on, cut out of all others, times their z (n, n_e)."""
+        """The precision of the n frames from `first` on, cut out of all others, times their z (n, n_z)."""
         centre, beside, beyond = self.bands(first, first + len(z))
         out = centre * z
         out[:-1] += beside[:-1] * z[1:]
@@ -75,20 +75,20 @@ class Chains:
         return Chains(starts, priors)
 
     def left_out(self, stride: int) -> np.ndarray:
-        """Precision (F, n_e) of what frames left out by `thinned` move on their own, beside the one kept.
+        """Precision (F, n_z) of what frames left out by `thinned` move on their own, beside the one kept.
 
         As many independent values as the coordinate takes while `stride` frames pass, less one.
         """
-        left = np.empty((self.frames, len(self.priors[0].mean)))
+        left = np.empty((self.frames, self.priors[0].size))
         for prior, (first, last) in zip(self.priors, pairwise(self.starts), strict=True):
             left[first:last] = np.maximum(stride * (1 - prior.persistence ** (1 / stride)), 1) - 1
         return left
 
 
 def _template(prior: ExpressionPrior, frames: int) -> np.ndarray:
-    """(3, min(frames, _TEMPLATE), n_e): the diagonals of a short clip, which hold every row of a long one."""
+    """(3, min(frames, _TEMPLATE), n_z): the diagonals of a short clip, which hold every row of a long one."""
     count = min(frames, _TEMPLATE)
-    template = np.zeros((3, count, len(prior.mean)))
+    template = np.zeros((3, count, prior.size))
     for row, band in zip(template, prior.precision_bands(count), strict=True):
         row[: len(band)] = band
     return template

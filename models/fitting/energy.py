@@ -95,6 +95,7 @@ class Energy:
     prior : what z means in coefficients
     neutral : what y means in coefficients
     rest, rest_weight : the rest prior, and its weight (F,) in every frame
+    noise : (L,) expected variance of a landmark's coordinate, mm^2
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Energy:
         neutral: NeutralPrior,
         rest: RestPrior,
         rest_weight: np.ndarray,
+        noise: np.ndarray,
         model: MorphableModel,
         settings: FitSettings,
     ):
@@ -115,7 +117,7 @@ class Energy:
         self.prior, self.neutral_prior, self.rest = prior, neutral, rest
         self.rest_weight = rest_weight
         self.rest_rows = rest.rows @ prior.factor
-        self.expected_variance = (settings.noise * model.interocular_distance) ** 2
+        self.expected_variance = noise
         self.point_counts = counts.sum(0)
         self.free_share = 1.0
         # Coefficients in standard deviations: `offset + rows @ coordinates`.

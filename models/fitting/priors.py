@@ -25,11 +25,13 @@ MODEL_FRAME_RATE = 30.0
 class ExpressionPrior:
     """A stationary second-order process over frames, with the model's own mean and covariance in every frame.
 
+    There are n_e coordinates z, or more: further ones move no expression but the detector's points alone.
+
     Attributes
     ----------
     mean : (n_e,) mm
-    factor : (n_e, n_e) T of `e = mean + T z`, mm
-    persistence : (n_e,) in [0, 1): both poles of each coordinate's autoregression at the video's time step;
+    factor : (n_e, n_z) T of `e = mean + T z`, mm; zero in the columns of the detector's errors
+    persistence : (n_z,) in [0, 1): both poles of each coordinate's autoregression at the video's time step;
         0 makes frames independent
     """
 
@@ -40,6 +42,19 @@ class ExpressionPrior:
     def at_stride(self, stride: int) -> "ExpressionPrior":
         """The process as every `stride`-th frame sees it."""
         return replace(self, persistence=self.persistence**stride)
+
+    @property
+    def size(self) -> int:
+        """n_z."""
+        return self.factor.shape[1]
+
+    def with_error_patterns(self, count: int, persistence: float) -> "ExpressionPrior":
+        """The same prior with `count` more coordinates, of given persistence, that leave the expression alone."""
+        return replace(
+            self,
+            factor=np.concatenate([self.factor, np.zeros((len(self.factor), count))], 1),
+            persistence=np.concatenate([self.persistence, np.full(count, persistence)]),
+        )
 
     def precision_bands(self, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Diagonals 0, 1 and 2 of the coordinates' precision: (F, n_e), (F-1, n_e), (F-2, n_e).
@@ -183,6 +198,8 @@ def rest_weight(weight: float, time_step: float | None) -> float:
 def neutral_prior(model: MorphableModel, landmark_bias: float) -> NeutralPrior:
     """Prior of the 68 resting landmarks: identity `N(0, identity_std^2)` plus offsets `N(0, landmark_bias^2)`, mm.
 
+    Where the model has a detector, the patterns in which its errors differ between people come on top.
+
     An image does not tell a large head from a near one, nor a face that is turned within its skull from a turned
     head. Left free, these seven directions drift wherever the expression's prior is cheapest, which shrinks faces.
     Each is therefore held at its expectation given the rest of the shape. Directions in which the landmarks vary by
@@ -190,6 +207,9 @@ def neutral_prior(model: MorphableModel, landmark_bias: float) -> NeutralPrior:
     """
     basis = model.landmark_identity_basis.reshape(-1, model.identity_size) * model.identity_std
     covariance = basis @ basis.T + landmark_bias**2 * np.eye(len(basis))
+    if model.detector is not None:
+        patterns = model.detector.person.reshape(len(basis), -1)
+        covariance += patterns @ patterns.T
     unseen = _similarity_directions(model.landmark_mean)
     seen = np.eye(len(basis)) - unseen @ unseen.T
     variance, vectors = np.linalg.eigh(seen @ covariance @ seen)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, fields
 
 from models.errors import FittingError
 
+_ZERO_OR_ABOVE = ("landmark_bias", "rest_weight", "error_patterns", "error_persistence")
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -18,6 +20,10 @@ class FitSettings:
         outliers more readily, infinity makes it a Gaussian
     landmark_bias : standard deviation of constant offsets between a detector's points and the mesh's, as a share of
         the inter-ocular distance; they are estimated with the identity and kept out of it
+    error_patterns : how many of the patterns in which a detector errs a fit tells apart, where the model knows its
+        detector; the others count as noise
+    error_persistence : correlation of such a share from one frame to the next at 30 frames a second, more exactly the
+        double pole of its autoregression; photographs have none
     expression_inflation : multiplies the covariance of the model's expressions; 1 fits faces that move as the model's
         samples do a little better, and all others much worse
     acceleration_factor : multiplies the model's covariance of second differences of the expression; larger is rougher
@@ -41,6 +47,8 @@ class FitSettings:
     noise_frames: float = 20.0
     outlier_degrees: float = 5.0
     landmark_bias: float = 0.003
+    error_patterns: int = 6
+    error_persistence: float = 0.97
     expression_inflation: float = 6.0
     acceleration_factor: float = 10.0
     rest_weight: float = 0.1
@@ -56,12 +64,24 @@ class FitSettings:
     uncertainty_factor: float = 1.45
 
     def __post_init__(self):
-        positive = [
-            field.name for field in fields(self) if field.name not in ("landmark_bias", "rest_weight", "uncertainty")
-        ]
+        positive = [field.name for field in fields(self) if field.name not in (*_ZERO_OR_ABOVE, "uncertainty")]
         for name in positive:
             if not getattr(self, name) > 0:
                 raise FittingError(f"fit settings: {name} is {getattr(self, name)}; it must be above zero.")
-        for name in ("landmark_bias", "rest_weight"):
+        for name in _ZERO_OR_ABOVE:
             if not getattr(self, name) >= 0:
                 raise FittingError(f"fit settings: {name} is {getattr(self, name)}; it must be zero or above.")
+        if not self.error_persistence < 1:
+            raise FittingError(f"fit settings: error_persistence is {self.error_persistence}; it must be below one.")
+
+
+# For photographs, which have no neighbours in time to average with: what was best for rendered emotions through the
+# detector and on real neutral and smiling faces. Movements are allowed to be slight, since no other image repeats them.
+PHOTOGRAPHS = FitSettings(
+    noise=0.01,
+    noise_frames=500.0,
+    landmark_bias=0.025,
+    error_patterns=12,
+    expression_inflation=1.0,
+    rest_weight=0.003,
+)

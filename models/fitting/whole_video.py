@@ -19,10 +19,17 @@ from models.fitting.energy import Energy, Estimate
 from models.fitting.minimisation import Minimum, Sweeper, minimise_jointly, representative_schur
 from models.fitting.normal_equations import NeutralSchur, ShapeSpace
 from models.fitting.pose import interpolate_cameras, spread_cameras
-from models.fitting.priors import expression_prior, neutral_prior, rest_prior, rest_weight
+from models.fitting.priors import (
+    MODEL_FRAME_RATE,
+    ExpressionPrior,
+    expression_prior,
+    neutral_prior,
+    rest_prior,
+    rest_weight,
+)
 from models.fitting.reconstruction import Reconstruction, residual_of
 from models.fitting.rigid import fit_rigid
-from models.fitting.settings import FitSettings
+from models.fitting.settings import PHOTOGRAPHS, FitSettings
 from models.morphable_model import MorphableModel
 
 COARSE_ITERATIONS, LEVEL_ITERATIONS = 3, 4
@@ -72,12 +79,15 @@ def fit_photographs(
 ) -> Reconstruction:
     """Fit several images (M, 68, 2) of one person, in no order: identity shared, expressions independent.
 
+    Points that a detector found are fitted best with a model that knows the detector (`MorphableModel.with_detector`).
+    `settings` None means `PHOTOGRAPHS`.
+
     Raises
     ------
     FittingError, ModelMismatchError
         As `fit_video`.
     """
-    return fit_clips([Clip(landmarks, weights=weights, ordered=False)], model, settings)[0]
+    return fit_clips([Clip(landmarks, weights=weights, ordered=False)], model, settings or PHOTOGRAPHS)[0]
 
 
 def fit_clips(
@@ -111,24 +121,23 @@ class _Person:
     def __init__(self, clips: Sequence[Clip], model: MorphableModel, settings: FitSettings):
         self.model, self.settings = model, settings
         self.observed, starts = observed_clips(clips, model)
+        interocular = model.interocular_distance
+        self.noise = np.full(len(model.landmark_mean), (settings.noise * interocular) ** 2)
+        patterns = np.zeros((self.noise.size * 3, 0))
+        if model.detector is not None:
+            errors = model.detector.with_fewer_patterns(settings.error_patterns)
+            self.noise += errors.noise**2
+            patterns = errors.image.reshape(len(patterns), -1)
         steps = [clip.time_step() for clip in clips]
-        priors = {
-            step: expression_prior(
-                model,
-                step,
-                acceleration_factor=settings.acceleration_factor,
-                inflation=settings.expression_inflation,
-            )
-            for step in set(steps)
-        }
+        priors = {step: _frame_prior(model, step, settings, patterns.shape[1]) for step in set(steps)}
         self.prior = priors[steps[0]]
         self.chains = Chains(starts, tuple(priors[step] for step in steps))
-        self.neutral = neutral_prior(model, settings.landmark_bias * model.interocular_distance)
+        self.neutral = neutral_prior(model, settings.landmark_bias * interocular)
         rows = model.landmark_expression_basis.reshape(-1, model.expression_size)
         self.space = ShapeSpace(
             mean=model.landmark_mean.reshape(-1) + rows @ self.prior.mean,
             neutral=self.neutral.factor,
-            expression=rows @ self.prior.factor,
+            expression=np.concatenate([rows @ self.prior.factor[:, : rows.shape[1]], patterns], 1),
         )
         self.rest = rest_prior(model, width=settings.rest_width, opposite=settings.rest_opposite)
         self.rest_weight = np.repeat([rest_weight(settings.rest_weight, step) for step in steps], np.diff(starts))
@@ -178,6 +187,7 @@ class _Person:
             self.neutral,
             self.rest,
             self.rest_weight[chosen],
+            self.noise,
             self.model,
             self.settings,
         )
@@ -185,8 +195,7 @@ class _Person:
     def _rigid_start(self, chosen: np.ndarray) -> tuple[Estimate, np.ndarray]:
         """A rigid shape with a camera a frame, and the scale (F,) that makes camera millimetres of pixels."""
         settings, observed = self.settings, self.observed[chosen]
-        noise = np.full(len(self.model.landmark_mean), (settings.noise * self.model.interocular_distance) ** 2)
-        moving = noise + (self.space.expression**2).sum(1).reshape(-1, 3).mean(1)
+        moving = self.noise + (self.space.expression**2).sum(1).reshape(-1, 3).mean(1)
         rigid = fit_rigid(
             observed,
             self.space,
@@ -200,8 +209,8 @@ class _Person:
                 "the landmarks show a face from behind: they are mirrored; "
                 "swap left and right points, or flip the images."
             )
-        expression = np.zeros((len(observed.counts), self.model.expression_size))
-        return _started(rigid.camera, rigid.neutral, expression, noise), rigid.camera.scale
+        expression = np.zeros((len(observed.counts), self.prior.size))
+        return _started(rigid.camera, rigid.neutral, expression, self.noise), rigid.camera.scale
 
     def _start_from(
         self, coarse: Estimate, scale: np.ndarray, chosen: np.ndarray, finer: np.ndarray
@@ -282,6 +291,17 @@ class _Person:
             seen = self.observed[run]
             found.append(residual_of(seen.landmarks, seen.counts, own, points, self.model.interocular_distance))
         return np.concatenate(found)
+
+
+def _frame_prior(
+    model: MorphableModel, step: float | None, settings: FitSettings, error_patterns: int
+) -> ExpressionPrior:
+    """Prior of what a frame has of its own: the expression, and the shares of the patterns in which a detector errs."""
+    prior = expression_prior(
+        model, step, acceleration_factor=settings.acceleration_factor, inflation=settings.expression_inflation
+    )
+    frames_between = np.inf if step is None else step * MODEL_FRAME_RATE
+    return prior.with_error_patterns(error_patterns, settings.error_persistence**frames_between)
 
 
 def _camera(estimate: Estimate, scale: np.ndarray) -> ScaledOrthographicCamera:

@@ -1,8 +1,9 @@
 """Where a detector's 68 points lie on the face model: not at the points of the same name.
 
 Detectors have learned from people who marked photographs, for whom a brow is its upper edge and a jaw what is seen of
-it; on a mesh a landmark is a place. The difference is the same for everybody to first order. Left alone, a fit takes it
-for identity and expression.
+it; on a mesh a landmark is a place. Rendered heads, of which everything is known, tell the difference: what of it is
+the same for everybody, what goes with the expression, what differs from person to person and what from image to image.
+Left alone, a fit takes all of it for identity and expression.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,14 @@ import numpy as np
 
 from models.landmarks.backend import LandmarkBackend
 from models.landmarks.settings import CorrespondenceSettings
+from models.morphable_model.detector_errors import DetectorErrors
+from models.morphable_model.expressions import EMOTION_PROTOTYPES
 from models.morphable_model.model import MorphableModel
+
+# Weight of a picture whose error is this many medians away is halved twice (Geman and McClure).
+GROSS = 1.5
+REWEIGHTINGS = 20
+_POSED = tuple(emotion for emotion in EMOTION_PROTOTYPES if emotion != "neutral")
 
 
 @dataclass(frozen=True)
@@ -21,13 +29,13 @@ class Correspondence:
 
     Attributes
     ----------
-    offsets : (68, 3) mm from the model's landmarks to the detector's, in the model's axes
+    errors : how the detector's points differ from the model's landmarks
     before, after : (68,) median distance in the image between the detector's points and the model's, over the
-        inter-ocular distance, without and with the offsets
+        inter-ocular distance, without and with the offsets and the response
     pictures : number of pictures with a face found
     """
 
-    offsets: np.ndarray
+    errors: DetectorErrors
     before: np.ndarray
     after: np.ndarray
     pictures: int
@@ -36,56 +44,130 @@ class Correspondence:
 def learn_correspondence(
     model: MorphableModel, backend: LandmarkBackend, settings: CorrespondenceSettings, progress=lambda rows: rows
 ) -> Correspondence:
-    """Find a detector's points on rendered heads at rest, and the offsets that explain them best.
+    """Find a detector's points on rendered heads, at rest and posing, and learn how they differ from the model's.
 
-    Robust least squares (Geman and McClure) over all pictures, each landmark by itself.
+    Offsets and response go by robust ridge regression (Geman and McClure), each landmark by itself; the patterns of
+    what is left are the principal components of its covariance between people and within them.
 
     Parameters
     ----------
     progress : wraps the sequence of pictures, as `tqdm` does
     """
-    projections, differences = [], []
+    people, expressions, projections, differences = [], [], [], []
     for picture in progress(list(_pictures(settings))):
         image = _rendered(model, picture, settings)
         faces = backend.detect(image.image)
         if not faces:
             continue
         scale = float(image.camera.scale[0])
+        people.append(picture[1])
+        expressions.append(image.expression)
         # In mm of the image plane, so that near and far heads count alike.
         projections.append(image.camera.projection()[0] / scale)
         differences.append((faces[0].points - image.landmarks) / scale)
     if not differences:
-        return Correspondence(np.zeros((68, 3)), np.full(68, np.nan), np.full(68, np.nan), 0)
+        none = DetectorErrors.none(68, model.expression_size)
+        return Correspondence(none, np.full(68, np.nan), np.full(68, np.nan), 0)
     projection, difference = np.stack(projections), np.stack(differences)
-    offsets = _robust_offsets(projection, difference, settings.shrinkage)
-    left = difference - np.einsum("fdc,lc->fld", projection, offsets)
+    known = np.concatenate([np.ones((len(people), 1)), np.stack(expressions) / model.expression_std], 1)
+    ridge = np.array([settings.shrinkage] + [settings.response_shrinkage] * model.expression_size)
+    coefficients = _robust_regression(projection, known, difference, ridge)
+    left = difference - np.einsum("fdc,lck,fk->fld", projection, coefficients, known, optimize=True)
+    # Seen from one side at a time, an error in depth is unknown: it counts as none.
+    lifted = np.einsum("fdc,fld->flc", projection, left)
+    person, image_patterns, noise = _error_patterns(_without_gross(lifted), np.array(people), settings.patterns)
+    errors = DetectorErrors(
+        offsets=coefficients[..., 0],
+        response=coefficients[..., 1:] / model.expression_std,
+        person=person,
+        image=image_patterns,
+        noise=noise,
+    )
     distance = [np.median(np.linalg.norm(value, axis=-1), axis=0) for value in (difference, left)]
-    return Correspondence(offsets, *(value / model.interocular_distance for value in distance), len(difference))
+    return Correspondence(errors, *(value / model.interocular_distance for value in distance), len(difference))
 
 
-def _pictures(settings: CorrespondenceSettings) -> Iterator[tuple[int, int, float]]:
-    """(person, view, yaw): views evenly spread from one side to the other."""
+def _pictures(settings: CorrespondenceSettings) -> Iterator[tuple[str, int, int, float]]:
+    """(emotion, person, view, yaw): views evenly spread from one side to the other, emotions in turn."""
     for person in range(settings.people):
         for view in range(settings.views):
             share = (view + 0.5) / settings.views * 2 - 1
-            yield person, view, settings.largest_yaw * share
+            for pose in range(settings.poses + 1):
+                turn = person * settings.views * settings.poses + view * settings.poses + pose - 1
+                emotion = _POSED[turn % len(_POSED)] if pose else "neutral"
+                yield emotion, person, view, settings.largest_yaw * share
 
 
-def _rendered(model: MorphableModel, picture: tuple[int, int, float], settings: CorrespondenceSettings):
+def _rendered(model: MorphableModel, picture: tuple[str, int, int, float], settings: CorrespondenceSettings):
     from models.rendering.synthetic_images import render_emotion_image
 
-    person, view, yaw = picture
-    return render_emotion_image(model, "neutral", person, view, yaw, settings.seed, settings.image)
+    emotion, person, view, yaw = picture
+    return render_emotion_image(model, emotion, person, view, yaw, settings.seed, settings.image)
 
 
-def _robust_offsets(projection: np.ndarray, difference: np.ndarray, shrinkage: float) -> np.ndarray:
-    """Offsets (68, 3) of projections (F, 2, 3) and differences (F, 68, 2) in mm, by reweighted least squares."""
-    weights = np.ones(difference.shape[:2])
-    for _ in range(20):
-        normal = np.einsum("fl,fdc,fde->lce", weights, projection, projection) + shrinkage * np.eye(3)
-        right = np.einsum("fl,fdc,fld->lc", weights, projection, difference)
-        offsets = np.linalg.solve(normal, right[..., None])[..., 0]
-        distance = np.linalg.norm(difference - np.einsum("fdc,lc->fld", projection, offsets), axis=-1)
-        limit = 1.5 * np.median(distance, axis=0) + 1e-9
-        weights = (1 + (distance / limit) ** 2) ** -2
-    return offsets
+def _robust_regression(
+    projection: np.ndarray, known: np.ndarray, difference: np.ndarray, ridge: np.ndarray
+) -> np.ndarray:
+    """C (L, 3, K) of `difference[f, l] = projection[f] C[l] known[f]`, by reweighted least squares.
+
+    Parameters
+    ----------
+    projection : (F, 2, 3)
+    known : (F, K)
+    difference : (F, L, 2)
+    ridge : (K,) penalties of the squared coefficients
+    """
+    frames, inputs = known.shape
+    rows = np.einsum("fdc,fk->fdck", projection, known).reshape(frames, 2, 3 * inputs)
+    penalty = np.diag(np.tile(ridge, 3))
+    found = np.empty((difference.shape[1], 3, inputs))
+    for landmark in range(difference.shape[1]):
+        target, weights = difference[:, landmark], np.ones(frames)
+        for _ in range(REWEIGHTINGS):
+            weighted = (rows * weights[:, None, None]).reshape(-1, 3 * inputs).T
+            solution = np.linalg.solve(weighted @ rows.reshape(-1, 3 * inputs) + penalty, weighted @ target.reshape(-1))
+            distance = np.linalg.norm(target - rows @ solution, axis=1)
+            weights = (1 + (distance / (GROSS * np.median(distance) + 1e-9)) ** 2) ** -2
+        found[landmark] = solution.reshape(3, inputs)
+    return found
+
+
+def _without_gross(errors: np.ndarray) -> np.ndarray:
+    """Errors (F, L, 3) shortened to their 99th percentile: a few lost points would otherwise be the largest pattern."""
+    length = np.linalg.norm(errors, axis=2, keepdims=True)
+    limit = np.percentile(length, 99)
+    return errors * np.minimum(1, limit / np.maximum(length, 1e-12))
+
+
+def _error_patterns(errors: np.ndarray, people: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Patterns (L, 3, p) between people and (L, 3, m) within them, and the noise (L,) that is left of the latter.
+
+    Parameters
+    ----------
+    errors : (F, L, 3) mm
+    people : (F,) who is seen
+    count : largest number of patterns of either kind
+    """
+    names, member, seen = np.unique(people, return_inverse=True, return_counts=True)
+    flat = errors.reshape(len(errors), -1)
+    points = errors.shape[1]
+    means = np.zeros((len(names), flat.shape[1]))
+    np.add.at(means, member, flat)
+    means /= seen[:, None]
+    deviation = flat - means[member]
+    within = deviation.T @ deviation / max(len(flat) - len(names), 1)
+    # The mean of a person's few images still holds what differs between them.
+    between = means.T @ means / max(len(names) - 1, 1) - within * np.mean(1 / seen)
+    person, _ = _principal(between, count)
+    image, rest = _principal(within, count)
+    # Three axes share the variance of an error that is seen in two.
+    noise = np.sqrt(rest.reshape(points, 3).sum(1) / 2)
+    return person.reshape(points, 3, -1), image.reshape(points, 3, -1), noise
+
+
+def _principal(covariance: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest principal components (D, count), one standard deviation long, and the variances (D,) left of them."""
+    variance, vectors = np.linalg.eigh(covariance)
+    kept = np.flatnonzero(variance > 1e-9)[::-1][:count]
+    components = vectors[:, kept] * np.sqrt(variance[kept])
+    return components, np.maximum(np.diag(covariance) - (components**2).sum(1), 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import ModelMismatchError
+from models.morphable_model.detector_errors import DetectorErrors
 from models.storage import load_arrays, save_arrays
 
 # Indices of the MULTI-PIE 68-point mark-up; "right" and "left" are the subject's.
@@ -22,7 +23,7 @@ INNER_FACE = np.arange(17, 68)
 SKIN, EYE, TEETH, TONGUE, MOUTH_CAVITY = range(5)
 
 
-_NOT_ARRAYS_OF_THE_FILE = {"extras", "landmark_offsets"}
+_NOT_ARRAYS_OF_THE_FILE = {"extras", "detector"}
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class MorphableModel:
     expression_covariance : (n_e, n_e) their covariance, mm^2
     expression_acceleration_covariance : (n_e, n_e) covariance of second differences at 30 frames a second, mm^2
     name, licence : what the model is and on what terms it may be used
-    landmark_offsets : (68, 3) mm, where a detector's points lie relative to the model's, moving with the head as a
-        whole; zeros for the model's own. They belong to a detector, so a model's file does not hold them
+    detector : how the points of a landmark detector differ from the model's landmarks; None for the model's own. It
+        belongs to a detector, so a model's file does not hold it
     extras : further arrays that only some models have, such as `unit_names` (K,), `units` (K, n_e) (face units as
         expression coefficients), `eye_local` (N, 3) and masks over the texture
     """
@@ -69,7 +70,7 @@ class MorphableModel:
     name: str = "unnamed"
     licence: str = "unknown"
     extras: dict[str, np.ndarray] = field(default_factory=dict)
-    landmark_offsets: np.ndarray = field(default_factory=lambda: np.zeros((68, 3)))
+    detector: DetectorErrors | None = None
 
     def __post_init__(self):
         for problem in _problems(self):
@@ -109,11 +110,17 @@ class MorphableModel:
     @cached_property
     def landmark_mean(self) -> np.ndarray:
         """(68, 3) mm."""
-        return self.landmarks_of(self.mean.astype(np.float64)) + self.landmark_offsets
+        points = self.landmarks_of(self.mean.astype(np.float64))
+        return points if self.detector is None else points + self.detector.offsets
+
+    def with_detector(self, errors: DetectorErrors) -> "MorphableModel":
+        """The same model whose landmarks are the points that a detector finds."""
+        return replace(self, detector=errors)
 
     def with_landmark_offsets(self, offsets: np.ndarray) -> "MorphableModel":
         """The same model whose landmarks are those of a detector, `offsets` (68, 3) mm away from its own."""
-        return replace(self, landmark_offsets=np.asarray(offsets, np.float64))
+        none = DetectorErrors.none(len(self.landmark_vertices), self.expression_size)
+        return self.with_detector(replace(none, offsets=np.asarray(offsets, np.float64)))
 
     @cached_property
     def landmark_identity_basis(self) -> np.ndarray:
@@ -123,7 +130,8 @@ class MorphableModel:
     @cached_property
     def landmark_expression_basis(self) -> np.ndarray:
         """(68, 3, n_e)."""
-        return self._landmark_rows(self.expression_basis)
+        rows = self._landmark_rows(self.expression_basis)
+        return rows if self.detector is None else rows + self.detector.response
 
     @cached_property
     def interocular_distance(self) -> float:
@@ -186,7 +194,6 @@ def _problems(model: MorphableModel):
         "uv": (model.uv.shape[0], 2),
         "landmark_vertices": (68, 3),
         "landmark_weights": (68, 3),
-        "landmark_offsets": (68, 3),
         "expression_mean": (ne,),
         "expression_covariance": (ne, ne),
         "expression_acceleration_covariance": (ne, ne),
@@ -195,6 +202,19 @@ def _problems(model: MorphableModel):
         if getattr(model, name).shape != shape:
             yield f"{name} has shape {getattr(model, name).shape}, expected {shape}"
             return
+    if model.detector is not None:
+        points, (_, _, patterns), (_, _, passing) = 68, model.detector.person.shape, model.detector.image.shape
+        of_detector = {
+            "offsets": (points, 3),
+            "response": (points, 3, ne),
+            "person": (points, 3, patterns),
+            "image": (points, 3, passing),
+            "noise": (points,),
+        }
+        for name, shape in of_detector.items():
+            if getattr(model.detector, name).shape != shape:
+                yield f"its detector's {name} have shape {getattr(model.detector, name).shape}, expected {shape}"
+                return
     if model.triangles.max(initial=-1) >= n or model.landmark_vertices.max(initial=-1) >= n:
         yield f"a triangle or a landmark names a vertex beyond the {n} there are"
     for name in ("identity_basis", "expression_basis"):

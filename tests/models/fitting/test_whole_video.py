@@ -23,6 +23,7 @@ from models.fitting.linearisation import linearise
 from models.fitting.normal_equations import ShapeSpace, solve_step
 from models.fitting.pose import rotation_angle_degrees
 from models.fitting.priors import ExpressionPrior
+from models.fitting.settings import PHOTOGRAPHS
 from models.fitting.simulation import SimulationSettings, simulate_video
 
 
@@ -274,8 +275,9 @@ def test_photographs_and_a_clip_are_fitted_together(face_model, video):
 
 def test_many_photographs_are_fitted_as_few_are(face_model, video):
     """More of them than the frames that a fit starts on."""
-    found = fit_photographs(video.landmarks, face_model, FitSettings(coarse_frames=40))
-    exact = fit_photographs(video.landmarks, face_model, FitSettings(coarse_frames=150))
+    found, exact = (
+        fit_photographs(video.landmarks, face_model, replace(PHOTOGRAPHS, coarse_frames=frames)) for frames in (40, 150)
+    )
     assert found.converged
     assert unexplained(found, video) < 1.1 * unexplained(exact, video)
 
