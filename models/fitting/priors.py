@@ -195,10 +195,10 @@ def rest_weight(weight: float, time_step: float | None) -> float:
     return min(1.0, weight * frames)
 
 
-def neutral_prior(model: MorphableModel, landmark_bias: float) -> NeutralPrior:
+def neutral_prior(model: MorphableModel, landmark_bias: float, patterns: np.ndarray | None = None) -> NeutralPrior:
     """Prior of the 68 resting landmarks: identity `N(0, identity_std^2)` plus offsets `N(0, landmark_bias^2)`, mm.
 
-    Where the model has a detector, the patterns in which its errors differ between people come on top.
+    The patterns (68, 3, p) mm in which a detector's errors differ between people come on top.
 
     An image does not tell a large head from a near one, nor a face that is turned within its skull from a turned
     head. Left free, these seven directions drift wherever the expression's prior is cheapest, which shrinks faces.
@@ -207,9 +207,9 @@ def neutral_prior(model: MorphableModel, landmark_bias: float) -> NeutralPrior:
     """
     basis = model.landmark_identity_basis.reshape(-1, model.identity_size) * model.identity_std
     covariance = basis @ basis.T + landmark_bias**2 * np.eye(len(basis))
-    if model.detector is not None:
-        patterns = model.detector.person.reshape(len(basis), -1)
-        covariance += patterns @ patterns.T
+    if patterns is not None:
+        flat = patterns.reshape(len(basis), -1)
+        covariance += flat @ flat.T
     unseen = _similarity_directions(model.landmark_mean)
     seen = np.eye(len(basis)) - unseen @ unseen.T
     variance, vectors = np.linalg.eigh(seen @ covariance @ seen)

@@ -22,8 +22,9 @@ class Reconstruction:
     rotation : (F, 3, 3) model to camera
     scale : (F,) pixels per mm
     translation : (F, 2) pixels
-    residual : (F,) root mean square distance between the landmarks and their reconstruction, over the inter-ocular
-        distance of the model in the image; NaN in frames without landmarks
+    residual : (F,) root mean square distance between the landmarks and where the fit expects to find them, its idea of
+        the detector's errors included, over the inter-ocular distance of the model in the image; NaN in frames without
+        landmarks. `landmarks` gives the mesh's own points
     converged : whether the fit stopped because its steps had become small
     energy : (iterations + 1,) energy before each step and after the last; it never rises. Empty where not computed
     landmark_noise : (68,) estimated standard deviation of each landmark's coordinates over the inter-ocular

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 from models.errors import FittingError
 
-_ZERO_OR_ABOVE = ("landmark_bias", "rest_weight", "error_patterns", "error_persistence")
+_ZERO_OR_ABOVE = ("landmark_bias", "rest_weight", "error_patterns", "person_patterns", "error_persistence")
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class FitSettings:
         the inter-ocular distance; they are estimated with the identity and kept out of it
     error_patterns : how many of the patterns in which a detector errs a fit tells apart, where the model knows its
         detector; the others count as noise
+    person_patterns : how many of the patterns in which its errors differ from person to person; a video's many frames
+        would take the person's lasting expression for them
     error_persistence : correlation of such a share from one frame to the next at 30 frames a second, more exactly the
         double pole of its autoregression; photographs have none
     expression_inflation : multiplies the covariance of the model's expressions; 1 fits faces that move as the model's
@@ -48,6 +50,7 @@ class FitSettings:
     outlier_degrees: float = 5.0
     landmark_bias: float = 0.003
     error_patterns: int = 6
+    person_patterns: int = 0
     error_persistence: float = 0.97
     expression_inflation: float = 6.0
     acceleration_factor: float = 10.0
@@ -82,6 +85,7 @@ PHOTOGRAPHS = FitSettings(
     noise_frames=500.0,
     landmark_bias=0.025,
     error_patterns=12,
+    person_patterns=12,
     expression_inflation=1.0,
     rest_weight=0.003,
 )

@@ -123,16 +123,16 @@ class _Person:
         self.observed, starts = observed_clips(clips, model)
         interocular = model.interocular_distance
         self.noise = np.full(len(model.landmark_mean), (settings.noise * interocular) ** 2)
-        patterns = np.zeros((self.noise.size * 3, 0))
+        patterns, of_people = np.zeros((self.noise.size * 3, 0)), None
         if model.detector is not None:
-            errors = model.detector.with_fewer_patterns(settings.error_patterns)
+            errors = model.detector.with_fewer_patterns(settings.error_patterns, settings.person_patterns)
             self.noise += errors.noise**2
-            patterns = errors.image.reshape(len(patterns), -1)
+            patterns, of_people = errors.image.reshape(len(patterns), -1), errors.person
         steps = [clip.time_step() for clip in clips]
         priors = {step: _frame_prior(model, step, settings, patterns.shape[1]) for step in set(steps)}
         self.prior = priors[steps[0]]
         self.chains = Chains(starts, tuple(priors[step] for step in steps))
-        self.neutral = neutral_prior(model, settings.landmark_bias * interocular)
+        self.neutral = neutral_prior(model, settings.landmark_bias * interocular, of_people)
         rows = model.landmark_expression_basis.reshape(-1, model.expression_size)
         self.space = ShapeSpace(
             mean=model.landmark_mean.reshape(-1) + rows @ self.prior.mean,
@@ -272,7 +272,7 @@ class _Person:
                     rotation=camera.rotation,
                     scale=camera.scale,
                     translation=camera.translation,
-                    residual=self._residual(frames, camera, identity, expression),
+                    residual=self._residual(frames, camera, estimate),
                     converged=found.converged,
                     energy=np.array(found.energies),
                     landmark_noise=np.sqrt(estimate.variance) / model.interocular_distance,
@@ -281,12 +281,12 @@ class _Person:
             )
         return fits
 
-    def _residual(self, frames, camera, identity, expression):
+    def _residual(self, frames, camera, estimate):
         """`Reconstruction.residual` of a clip's frames, a run at a time: their shapes would fill the memory."""
         found = []
         for first in range(frames.start, frames.stop, RUN):
             run = slice(first, min(first + RUN, frames.stop))
-            points = self.model.landmarks(identity, expression[run])
+            points = self.space.shapes(estimate.neutral, estimate.expression[run])
             own = camera[run.start - frames.start : run.stop - frames.start]
             seen = self.observed[run]
             found.append(residual_of(seen.landmarks, seen.counts, own, points, self.model.interocular_distance))

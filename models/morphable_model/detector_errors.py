@@ -18,7 +18,7 @@ class DetectorErrors:
     offsets : (L, 3) mm, the same for everybody
     response : (L, 3, n_e) mm per mm of an expression coefficient: what a detector shows of a movement beyond what the
         mesh does; negative where it understates
-    person : (L, 3, p) mm, patterns that differ between people and last
+    person : (L, 3, p) mm, patterns that differ between people and last, the strongest first
     image : (L, 3, m) mm, patterns that differ from image to image, the strongest first
     noise : (L,) mm, standard deviation of a coordinate's remaining error
     """
@@ -40,11 +40,12 @@ class DetectorErrors:
             noise=np.zeros(points),
         )
 
-    def with_fewer_patterns(self, count: int) -> "DetectorErrors":
-        """The `count` strongest patterns of images; what the others explained counts as noise."""
+    def with_fewer_patterns(self, image: int, person: int) -> "DetectorErrors":
+        """The strongest patterns of images and of people; what the other ones of images explained counts as noise."""
         # An image shows two of three axes.
-        lost = (self.image[..., count:] ** 2).sum((1, 2)) / 2
-        return replace(self, image=self.image[..., :count], noise=np.sqrt(self.noise**2 + lost))
+        lost = (self.image[..., image:] ** 2).sum((1, 2)) / 2
+        noise = np.sqrt(self.noise**2 + lost)
+        return replace(self, image=self.image[..., :image], person=self.person[..., :person], noise=noise)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, for a file."""

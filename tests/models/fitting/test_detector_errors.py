@@ -69,7 +69,7 @@ def test_error_patterns_leave_the_expressions_prior_alone(face_model):
 
 def test_what_differs_between_people_in_the_detector_widens_the_neutral_prior(face_model, detector):
     plain = neutral_prior(face_model, 0.1).factor
-    wider = neutral_prior(face_model.with_detector(detector), 0.1).factor
+    wider = neutral_prior(face_model, 0.1, detector.person).factor
     added = (wider @ wider.T).trace() - (plain @ plain.T).trace()
     assert added > 0.5 * np.sum(detector.person**2)
 
@@ -88,8 +88,8 @@ def test_lasting_errors_of_a_video_are_told_from_expression(face_model, detector
 
 
 def test_patterns_that_are_left_out_count_as_noise(detector):
-    fewer = detector.with_fewer_patterns(1)
-    assert fewer.image.shape == (68, 3, 1)
+    fewer = detector.with_fewer_patterns(1, 1)
+    assert fewer.image.shape == fewer.person.shape == (68, 3, 1)
     plane = (detector.image[:, :2, 1:] ** 2).sum(2).mean(1)
     np.testing.assert_allclose(fewer.noise**2, detector.noise**2 + plane)
 
