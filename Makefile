@@ -33,6 +33,7 @@ ui: install  ## Dagster on port 3000 and MLflow on port 5000, on loopback
 	$(BIN)/python -m orchestration.ui
 
 bench: install  ## measured figures, into benchmarks/results
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
 	mkdir -p benchmarks/results
 	for name in rendering landmarks reconstruction training_input inference; do \
 	  $(BIN)/python -m benchmarks.$$name --json benchmarks/results/$$name.json || exit 1; done

@@ -46,9 +46,9 @@ def minimise_jointly(energy: Energy, estimate: Estimate, iterations: int, progre
         quadratic = energy.quadratic(estimate, prior)
         factor = quadratic.factor()
         gradient_y = gradient_y + energy.space.neutral.T @ quadratic.linear.gradient.sum(0)
-        step = solve_step(quadratic.linear, energy.space, factor, gradient_y, quadratic.gradient, curvature_y)
+        schur = neutral_schur(quadratic.linear, energy.space, factor)
+        step = solve_step(quadratic.linear, energy.space, factor, schur, gradient_y, quadratic.gradient, curvature_y)
         if not energies:
-            schur = neutral_schur(quadratic.linear, energy.space, factor)
             energy.free_share = free_share(energy, _expression_freedom(energy, factor), schur)
             energies.append(_total(energy, estimate, error))
         found = _joint_line_search(energy, estimate, step, energies[-1])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numba import njit
 from scipy.linalg import cho_factor, cho_solve
 
 from models.fitting.banded import TemporalCholesky
@@ -67,17 +68,30 @@ def neutral_information(linear: Linearisation, space: ShapeSpace) -> np.ndarray:
 
 def neutral_coupling(linear: Linearisation, space: ShapeSpace) -> np.ndarray:
     """`E^T (M - U^T U) L` of every frame, (F, n_e, r)."""
-    frames, points = linear.weights.shape
-    size = space.expression.shape[1]
-    p = linear.projection
-    local = linear.weights[:, :, None, None] * np.matmul(p.transpose(0, 2, 1), p)[:, None]
-    basis = space.expression.reshape(points, 3, size)
-    weighted = np.matmul(basis.transpose(0, 2, 1)[None], local)
-    weighted = weighted.transpose(0, 2, 1, 3).reshape(frames * size, 3 * points)
+    frames, size = len(linear.weights), space.expression.shape[1]
+    weighted = _information_times_basis(linear.weights, linear.projection_products(), space.expression)
     rows = linear.camera_rows
     seen = np.matmul(rows, space.expression)
-    weighted -= np.matmul(seen.transpose(0, 2, 1), rows).reshape(frames * size, 3 * points)
-    return (weighted @ space.neutral).reshape(frames, size, -1)
+    weighted -= np.matmul(seen.transpose(0, 2, 1), rows)
+    return (weighted.reshape(frames * size, -1) @ space.neutral).reshape(frames, size, -1)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _information_times_basis(weights, products, basis):
+    """`E^T M` of every frame, (F, n, 3L), M being `w_l P^T P` in every landmark's block."""
+    frames, points = weights.shape
+    size = basis.shape[1]
+    out = np.empty((frames, size, 3 * points))
+    for f in range(frames):
+        xx, xy, xz, yy, yz, zz = products[f]
+        for n in range(size):
+            for k in range(points):
+                x, y, z = basis[3 * k, n], basis[3 * k + 1, n], basis[3 * k + 2, n]
+                w = weights[f, k]
+                out[f, n, 3 * k] = w * (xx * x + xy * y + xz * z)
+                out[f, n, 3 * k + 1] = w * (xy * x + yy * y + yz * z)
+                out[f, n, 3 * k + 2] = w * (xz * x + yz * y + zz * z)
+    return out
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,7 @@ def solve_step(
     linear: Linearisation,
     space: ShapeSpace,
     factor: TemporalCholesky,
+    schur: NeutralSchur,
     gradient_y: np.ndarray,
     gradient_z: np.ndarray,
     curvature_y: np.ndarray,
@@ -142,11 +157,10 @@ def solve_step(
 
     Parameters
     ----------
-    factor : of the expressions' information and prior
+    factor, schur : of the expressions' information and prior, and what is left for y
     gradient_y, gradient_z : (r,), (F, n_e) descent direction of half the energy
     curvature_y : (r, r) of everything but the landmark term in y: the prior and the bounds
     """
-    schur = neutral_schur(linear, space, factor)
     free = factor.solve(gradient_z)
     reduced = gradient_y - np.tensordot(schur.coupling, free, axes=((0, 1), (0, 1)))
     neutral = schur.solve(reduced, curvature_y)

@@ -12,6 +12,8 @@ from models.fitting.pose import estimate_pose, interpolate_cameras
 
 # Frames of a video resemble one another: many of them know the rigid shape no better than a few independent ones.
 INDEPENDENT_FRAMES = 8
+# Gauss-Newton steps of cameras that are going to be refined.
+POSE_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def fit_rigid(
     weights = counts
     for _ in range(iterations):
         shape = (space.mean + space.neutral @ neutral).reshape(-1, 3)
-        camera = estimate_pose(shape, landmarks, weights)
+        camera = estimate_pose(shape, landmarks, weights, POSE_STEPS)
         unit = camera.scale[:, None, None] * IMAGE_AXES
         arguments = (
             np.broadcast_to(shape, (len(chosen), *shape.shape)),
@@ -100,7 +102,7 @@ def robust_cameras(
     """Cameras of landmarks (F, L, 2) px, without any to start from, for `known` points (L, 3) or (F, L, 3) mm."""
     weights = counts / variance
     for _ in range(2):
-        camera = estimate_pose(known, landmarks, weights)
+        camera = estimate_pose(known, landmarks, weights, POSE_STEPS)
         error = ((camera.project(known) - landmarks) ** 2).sum(2) / camera.scale[:, None] ** 2 / variance
         # The median keeps the weights meaningful where outliers have pulled the first camera far away.
         spread = np.maximum(np.median(error, axis=1, keepdims=True), 1.0)

@@ -20,7 +20,7 @@ from models.fitting.banded import TemporalCholesky, band_of
 from models.fitting.chains import Chains
 from models.fitting.evaluation import evaluate, unexplained_expression_variance
 from models.fitting.linearisation import linearise
-from models.fitting.normal_equations import ShapeSpace, solve_step
+from models.fitting.normal_equations import ShapeSpace, neutral_schur, solve_step
 from models.fitting.pose import rotation_angle_degrees
 from models.fitting.priors import ExpressionPrior
 from models.fitting.settings import PHOTOGRAPHS
@@ -182,8 +182,9 @@ def test_the_reduced_solver_agrees_with_the_dense_normal_equations():
     rows = linear.camera_rows @ space.expression
     blocks -= rows.transpose(0, 2, 1) @ rows
     chain = Chains(np.array([0, frames]), (prior,))
+    factor = TemporalCholesky(band_of(blocks, chain.bands(0, frames)))
     step = solve_step(
-        linear, space, TemporalCholesky(band_of(blocks, chain.bands(0, frames))),
+        linear, space, factor, neutral_schur(linear, space, factor),
         space.neutral.T @ linear.gradient.sum(0) - y, linear.gradient @ space.expression, np.eye(shared),
     )  # fmt: skip
 
