@@ -48,11 +48,11 @@ class FitSettings:
     noise: float = 0.01
     noise_frames: float = 20.0
     outlier_degrees: float = 5.0
-    landmark_bias: float = 0.003
+    landmark_bias: float = 0.002
     error_patterns: int = 6
     person_patterns: int = 0
     error_persistence: float = 0.97
-    expression_inflation: float = 6.0
+    expression_inflation: float = 4.0
     acceleration_factor: float = 10.0
     rest_weight: float = 0.1
     rest_width: float = 0.05
