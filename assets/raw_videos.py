@@ -245,7 +245,10 @@ def _subjects(workspace: Workspace) -> dict[str, tuple[str | None, str]]:
     known = {}
     for parts in SOURCES.values():
         for listing in workspace.data(*parts).rglob("subjects.csv"):
-            rows = pd.read_csv(listing, dtype=str, keep_default_na=False).to_dict("records")
+            try:
+                rows = pd.read_csv(listing, dtype=str, keep_default_na=False).to_dict("records")
+            except pd.errors.EmptyDataError:
+                continue  # A file that has only been created says nothing yet.
             if rows and "file" not in rows[0]:
                 raise VideoError(f"{listing}: lacks the column file; its header must be file,subject,licence.")
             for row in rows:

@@ -222,7 +222,7 @@ def test_a_video_is_reconstructed_and_drawn(command, clip, tmp_path):
         "translation": (12, 2),
     }
     assert np.median(fit["residual"]) < 0.05
-    assert "12 frames, residual" in result.stdout
+    assert "12 frames, median residual" in result.stdout
     assert probe(tmp_path / "fit.mp4").frames == 12
 
 
