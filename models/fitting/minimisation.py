@@ -160,19 +160,21 @@ class Sweeper:
         """Sweeps until steps are small; the energy is that after the expressions have settled on a neutral face."""
         energy = self.energy
         energies: list[float] = []
-        newton, lengths = np.zeros_like(estimate.neutral), NEUTRAL_LENGTHS
+        newton, shorter = np.zeros_like(estimate.neutral), 0
         for iteration in range(iterations):
-            found = self._sweep(self._stepped(estimate, lengths[0] * newton), energies)
+            found = self._sweep(self._stepped(estimate, NEUTRAL_LENGTHS[shorter] * newton), energies)
             if found is None:
-                lengths = lengths[1:]
-                if not lengths or not newton.any():
+                shorter += 1
+                if shorter == len(NEUTRAL_LENGTHS) or not newton.any():
                     return Minimum(estimate, energies, True)
                 continue
             estimate, pulled, size = found
             if progress is not None:
                 progress(iteration + 1, energies[-1])
             gradient, curvature = energy.neutral_gradient(estimate.neutral)
-            newton, lengths = self.schur.solve(gradient + energy.space.neutral.T @ pulled, curvature), NEUTRAL_LENGTHS
+            newton = self.schur.solve(gradient + energy.space.neutral.T @ pulled, curvature)
+            # Where long steps have failed the next one begins little longer than the last.
+            shorter = max(shorter - 1, 0)
             if max(_rms(newton), size) < energy.settings.tolerance:
                 return Minimum(estimate, energies, True)
         return Minimum(estimate, energies, False)
