@@ -23,7 +23,7 @@ NEUTRAL_LENGTHS = (1.0, 0.3, 0.1, 0.0)
 # A window's matrices take about 50 kB a frame.
 WINDOW = 1000
 # Frames that a window shares with its neighbours on either side. What it neglects beyond them has died away by then:
-# the result is that of one window over all frames to 1e-7.
+# the result is that of one window over all frames to 4e-7 of the largest coefficient.
 OVERLAP = 96
 
 
