@@ -114,7 +114,7 @@ class Energy:
     ):
         self.points, self.counts, self.space, self.chains = points, counts, space, chains
         self.settings = settings
-        self.prior, self.neutral_prior, self.rest = prior, neutral, rest
+        self.prior, self.rest = prior, rest
         self.rest_weight = rest_weight
         self.rest_rows = rest.rows @ prior.factor
         self.expected_variance = noise
