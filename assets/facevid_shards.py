@@ -74,7 +74,7 @@ def _samples(workspace: Workspace, videos: pd.DataFrame, split: str) -> Iterator
     """
     import numpy as np
 
-    from models.expression.alignment import align, template
+    from models.expression.alignment import align, template, transformed
     from models.expression.shards import Sample
     from models.fitting.reconstruction import Reconstruction
     from models.storage import load_arrays
@@ -99,10 +99,11 @@ def _samples(workspace: Workspace, videos: pd.DataFrame, split: str) -> Iterator
             if track["interpolated"][position] or not np.isfinite(fit.residual[position]):
                 continue
             points = frame.from_video(track["landmarks"][position])
-            image, _ = align(frame.image, points, target)
+            image, matrix = align(frame.image, points, target)
             yield Sample(
                 image=image,
                 expression=fit.expression[position] / model.expression_std,
+                landmarks=transformed(points, matrix),
                 video_id=row.video_id,
                 frame=frame.index,
                 uncertainty=fit.expression_std[position] / model.expression_std if len(fit.expression_std) else None,

@@ -73,7 +73,7 @@ def write_scan_samples(workspace: Workspace) -> StageResult:
 
 def scan_samples(job: ScanJob) -> list:
     """Aligned frames of one person's scans, with the true expression."""
-    from models.expression.alignment import align, template
+    from models.expression.alignment import align, template, transformed
     from models.expression.shards import Sample
     from models.morphable_model import MorphableModel
     from models.rendering.synthetic_images import synthesise_scan
@@ -90,9 +90,10 @@ def scan_samples(job: ScanJob) -> list:
             model, emotion, job.person, settings.frames, settings.largest_yaw, settings.seed, settings.image
         )
         for frame, picture in enumerate(scan.frames()):
-            image, _ = align(picture.image, picture.landmarks, target)
+            image, matrix = align(picture.image, picture.landmarks, target)
             name = f"scan-person{job.person:03d}-{emotion}"
-            samples.append(Sample(image, picture.expression / model.expression_std, name, frame))
+            landmarks = transformed(picture.landmarks, matrix)
+            samples.append(Sample(image, picture.expression / model.expression_std, landmarks, name, frame))
     return samples
 
 

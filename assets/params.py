@@ -154,6 +154,7 @@ class Training(Section):
 
     backbone: str
     input_size: int = Count
+    landmark_input: bool = Field(description="whether the network takes the detector's landmarks beside the image")
     batch_size: int = Count
     max_epochs: int | None
     max_steps: int | None

@@ -24,7 +24,8 @@ def photographs() -> Iterator[Sample]:
     for index in range(SAMPLES):
         top, left = rng.integers(0, 512 - IMAGE_SIZE, 2)
         cut = image[top : top + IMAGE_SIZE, left : left + IMAGE_SIZE] * rng.uniform(0.6, 1.0, 3)
-        yield Sample(cut.astype(np.uint8), rng.normal(size=28), f"video-{index // 100}", index % 100)
+        landmarks = rng.uniform(0, IMAGE_SIZE, (68, 2))
+        yield Sample(cut.astype(np.uint8), rng.normal(size=28), landmarks, f"video-{index // 100}", index % 100)
 
 
 def images_per_second(folder: Path, input_size: int) -> float:

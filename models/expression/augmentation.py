@@ -5,25 +5,34 @@ import math
 import torch
 from torch import Tensor
 
+from models.expression.alignment import IMAGE_SIZE
 from models.expression.settings import Augmentation
 
 
-def augmented(images: Tensor, expression: Tensor, settings: Augmentation, generator: torch.Generator) -> dict:
-    """Augmented copies of images (B, S, S, 3) uint8 as floats in [0, 1], with the expression that they still show.
+def augmented(
+    images: Tensor, landmarks: Tensor, settings: Augmentation, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Augmented copies of images (B, S, S, 3) uint8, as floats in [0, 1], and of the landmarks found in them.
 
-    The generator must live on the images' device; the same generator state gives the same result.
+    Landmarks (B, 68, 2) are in pixels of the 224x224 image, whatever S is. The expression shown stays the same. The
+    generator must live on the images' device; the same generator state gives the same result.
     """
     pixels = images.permute(0, 3, 1, 2).float() / 255
-    pixels = _realigned(pixels, settings, generator)
+    pixels, landmarks = _realigned(pixels, landmarks, settings, generator)
     pixels = _relit(pixels, settings, generator)
     pixels = _occluded(pixels, settings, generator)
-    return {"image": pixels.clamp(0, 1).permute(0, 2, 3, 1), "expression": expression}
+    if settings.landmark_noise:
+        noise = torch.randn(landmarks.shape, generator=generator, device=landmarks.device)
+        landmarks = landmarks + settings.landmark_noise * noise
+    return pixels.clamp(0, 1).permute(0, 2, 3, 1), landmarks
 
 
-def _realigned(pixels: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+def _realigned(
+    pixels: Tensor, landmarks: Tensor, settings: Augmentation, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Errors of the landmarks are not independent: they shift, turn and scale the whole alignment."""
     if not (settings.translation or settings.rotation_deg or settings.scale):
-        return pixels
+        return pixels, landmarks
     draw = torch.randn(len(pixels), 4, generator=generator, device=pixels.device)
     angle = draw[:, 0] * math.radians(settings.rotation_deg)
     zoom = torch.exp(-draw[:, 1] * settings.scale)
@@ -33,7 +42,12 @@ def _realigned(pixels: Tensor, settings: Augmentation, generator: torch.Generato
         [torch.stack([cosine, -sine, shift[:, 0]], dim=1), torch.stack([sine, cosine, shift[:, 1]], dim=1)], dim=1
     )
     grid = torch.nn.functional.affine_grid(matrix, list(pixels.shape), align_corners=False)
-    return torch.nn.functional.grid_sample(pixels, grid, align_corners=False)
+    # The matrix takes a place in the new image to where its pixel comes from; landmarks go the other way. Places are
+    # counted from -1 to 1 between the outer edges of the outer pixels.
+    places = (2 * landmarks + 1) / IMAGE_SIZE - 1
+    moved = torch.linalg.solve(matrix[:, :, :2], (places - matrix[:, None, :, 2]).transpose(1, 2)).transpose(1, 2)
+    moved_pixels = torch.nn.functional.grid_sample(pixels, grid, align_corners=False)
+    return moved_pixels, ((moved + 1) * IMAGE_SIZE - 1) / 2
 
 
 def _relit(pixels: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:

@@ -11,7 +11,7 @@ from models.expression.alignment import IMAGE_SIZE, template
 from models.morphable_model.model import MorphableModel
 from models.storage import written_whole
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class NetworkContract:
     interocular_distance : of the mean face, mm
     face_model : name of the morphable model
     vertices : number of its vertices
+    landmark_input : whether the network takes the aligned landmarks beside the aligned image
     """
 
     backbone: str
@@ -40,9 +41,12 @@ class NetworkContract:
     interocular_distance: float
     face_model: str
     vertices: int
+    landmark_input: bool = False
 
     @classmethod
-    def of(cls, model: MorphableModel, backbone: str, input_size: int) -> "NetworkContract":
+    def of(
+        cls, model: MorphableModel, backbone: str, input_size: int, landmark_input: bool = False
+    ) -> "NetworkContract":
         """The contract of a network trained on coefficients of `model`."""
         return cls(
             backbone=backbone,
@@ -54,6 +58,7 @@ class NetworkContract:
             interocular_distance=model.interocular_distance,
             face_model=model.name,
             vertices=len(model.mean),
+            landmark_input=landmark_input,
         )
 
     @property

@@ -84,7 +84,8 @@ def predict_shards(
     network.eval()
     with torch.inference_mode():
         for batch in loader:
-            predicted.append(network(batch["image"].to(device)).float().cpu().numpy())
+            output = network(batch["image"].to(device), batch["landmarks"].to(device))
+            predicted.append(output.float().cpu().numpy())
             expected.append(batch["expression"].numpy())
             origin += zip(batch["video_id"], batch["frame"], strict=True)
     return np.concatenate(predicted), np.concatenate(expected), origin

@@ -20,6 +20,12 @@ from models.storage import load_arrays, save_arrays
 WEIGHTS = "weights.npz"
 CONTRACT = "network.json"
 
+# Features that the landmarks are turned into, and those that image and landmarks are joined into.
+LANDMARK_FEATURES = 256
+JOINT_FEATURES = 256
+# Landmarks lie some five pixels of 224 off the template: this makes about one of it.
+LANDMARK_GAIN = 40.0
+
 
 def squared_l2(output: Tensor, target: Tensor, confidence: Tensor | float = 1.0) -> Tensor:
     """Mean squared error of each sample, (B,), its coefficients weighted by `confidence` (B, n_e)."""
@@ -56,9 +62,17 @@ class ExpressionNetwork(nn.Module):
 
     Takes (B, S, S, 3) uint8 images, or floats in [0, 1], of the alignment's size or already of `input_size`;
     shrinking and normalisation are part of the network, so that no user of it can get them wrong.
+
+    Parameters
+    ----------
+    backbone : a name of `BACKBONES`
+    input_size : side of the image that the backbone works on, pixels
+    outputs : n_e
+    template : (68, 2) where the landmarks of an aligned image lie, pixels of that image. With it the network takes the
+        landmarks (B, 68, 2) that were found beside the image; without it, it is the paper's
     """
 
-    def __init__(self, backbone: str, input_size: int, outputs: int):
+    def __init__(self, backbone: str, input_size: int, outputs: int, template: np.ndarray | None = None):
         super().__init__()
         if backbone not in BACKBONES:
             raise ModelMismatchError(f"backbone '{backbone}' is unknown; choose one of {', '.join(BACKBONES)}.")
@@ -66,22 +80,46 @@ class ExpressionNetwork(nn.Module):
             raise ModelMismatchError(f"input_size {input_size} does not divide the aligned image's {IMAGE_SIZE}.")
         self.input_size = input_size
         self.backbone = BACKBONES[backbone]()
-        self.backbone.fc = nn.Linear(self.backbone.fc.in_features, outputs)
+        features = self.backbone.fc.in_features
+        if template is None:
+            self.backbone.fc = last = nn.Linear(features, outputs)
+        else:
+            last = nn.Linear(JOINT_FEATURES, outputs)
+            self.backbone.fc = nn.Identity()
+            self.landmark_features = nn.Sequential(
+                nn.Linear(template.size, LANDMARK_FEATURES),
+                nn.ReLU(),
+                nn.Linear(LANDMARK_FEATURES, LANDMARK_FEATURES),
+                nn.ReLU(),
+            )
+            self.joint = nn.Sequential(nn.Linear(features + LANDMARK_FEATURES, JOINT_FEATURES), nn.ReLU(), last)
+            self.register_buffer("template", torch.tensor(template, dtype=torch.float32), persistent=False)
+        self.landmark_input = template is not None
         # Start at rest: a random head would first have to unlearn its noise.
-        nn.init.normal_(self.backbone.fc.weight, std=0.01)
-        nn.init.zeros_(self.backbone.fc.bias)
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.zeros_(last.bias)
         # The usual statistics of photographs.
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Expression (B, n_e) in standard deviations."""
+    @classmethod
+    def of(cls, contract: NetworkContract) -> "ExpressionNetwork":
+        """An untrained network as the contract describes it."""
+        template = contract.template if contract.landmark_input else None
+        return cls(contract.backbone, contract.input_size, len(contract.expression_std), template)
+
+    def forward(self, images: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        """Expression (B, n_e) in standard deviations; a network without landmark input takes no notice of them."""
         pixels = images.permute(0, 3, 1, 2)
         pixels = pixels.float() / 255 if images.dtype == torch.uint8 else pixels
         if pixels.shape[-1] != self.input_size:
             pixels = nn.functional.avg_pool2d(pixels, pixels.shape[-1] // self.input_size)
         pixels = (pixels - self.mean) / self.std
-        return self.backbone(pixels.contiguous(memory_format=torch.channels_last))
+        features = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
+        if not self.landmark_input:
+            return features
+        offsets = (landmarks - self.template) * (LANDMARK_GAIN / IMAGE_SIZE)
+        return self.joint(torch.cat([features, self.landmark_features(offsets.flatten(1))], dim=1))
 
 
 def _half_width_resnet18() -> nn.Module:
@@ -134,7 +172,7 @@ class DeepExp3D(pl.LightningModule):
     ):
         super().__init__()
         self.steps = steps
-        self.network = ExpressionNetwork(contract.backbone, contract.input_size, len(contract.expression_std))
+        self.network = ExpressionNetwork.of(contract)
         self.contract = contract
         self.optimisation = optimisation
         self.augmentation = augmentation
@@ -144,9 +182,9 @@ class DeepExp3D(pl.LightningModule):
         prior = None if prior_variance is None else torch.tensor(prior_variance, dtype=torch.float32)
         self.register_buffer("prior_variance", prior, persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Expression (B, n_e) in standard deviations of aligned images (B, S, S, 3)."""
-        return self.network(images)
+    def forward(self, images: Tensor, landmarks: Tensor) -> Tensor:
+        """Expression (B, n_e) in standard deviations of aligned images (B, S, S, 3) and landmarks (B, 68, 2)."""
+        return self.network(images, landmarks)
 
     def on_after_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
         """Augment training batches, each from its own seed: a resumed run sees what an uninterrupted one would."""
@@ -154,11 +192,12 @@ class DeepExp3D(pl.LightningModule):
             return batch
         generator = torch.Generator(self.device)
         generator.manual_seed((self.seed * 1_000_003 + self.trainer.global_step) * 4096 + self.trainer.global_rank)
-        return {**batch, **augmented(batch["image"], batch["expression"], self.augmentation, generator)}
+        images, landmarks = augmented(batch["image"], batch["landmarks"], self.augmentation, generator)
+        return {**batch, "image": images, "landmarks": landmarks}
 
     def training_step(self, batch: dict, batch_index: int) -> Tensor:
         """Weighted loss of a batch."""
-        output = self(batch["image"]).float()
+        output = self(batch["image"], batch["landmarks"]).float()
         weight = batch["weight"]
         weighs = self.prior_variance is not None
         confidence = confidence_of(batch["uncertainty"], weight, self.prior_variance) if weighs else 1.0
@@ -170,7 +209,7 @@ class DeepExp3D(pl.LightningModule):
 
     def validation_step(self, batch: dict, batch_index: int) -> None:
         """Errors of a batch, averaged over the epoch by Lightning."""
-        error = (self(batch["image"]).float() - batch["expression"]).square()
+        error = (self(batch["image"], batch["landmarks"]).float() - batch["expression"]).square()
         errors = {
             "val/mse": error.mean(),
             "val/mse_mm2": (error * self.expression_variance).mean(),
@@ -239,7 +278,7 @@ def load_network(folder: Path | str) -> tuple[ExpressionNetwork, NetworkContract
     """
     weights = read_weights(folder)
     contract = NetworkContract.load(Path(folder) / CONTRACT)
-    network = ExpressionNetwork(contract.backbone, contract.input_size, len(contract.expression_std))
+    network = ExpressionNetwork.of(contract)
     set_weights(network, weights, Path(folder) / WEIGHTS)
     return network.eval(), contract
 

@@ -48,6 +48,7 @@ class Augmentation:
     noise : highest standard deviation of pixel noise, in units of full range
     cutout_share : share of images with an occluded rectangle
     cutout_size : highest side of that rectangle, as a share of the image's side
+    landmark_noise : standard deviation of the error added to each landmark by itself, pixels of the 224x224 image
     """
 
     translation: float
@@ -60,6 +61,7 @@ class Augmentation:
     noise: float
     cutout_share: float
     cutout_size: float
+    landmark_noise: float
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class TrainingSettings:
     ----------
     backbone : a name of `models.expression.network.BACKBONES`
     input_size : side of the image the backbone works on, a divisor of 224
+    landmark_input : whether the network takes the detector's landmarks beside the image; the paper's does not
     batch_size : images in a step, for each device
     max_epochs, max_steps, max_minutes : limits; None is none
     gradient_clip : highest norm of a gradient
@@ -99,6 +102,7 @@ class TrainingSettings:
 
     backbone: str
     input_size: int
+    landmark_input: bool
     batch_size: int
     max_epochs: int | None
     max_steps: int | None

@@ -1,7 +1,7 @@
 """Training samples in LitData chunks: a few large files instead of millions of small ones.
 
-A sample on disk is an aligned face as JPEG, its expression in standard deviations and how uncertain each coefficient
-is, its weight and where it comes from.
+A sample on disk is an aligned face as JPEG, the landmarks found in it, its expression in standard deviations and how
+uncertain each coefficient is, its weight and where it comes from.
 Chunks of the same samples have the same bytes, whenever and wherever they are written.
 """
 
@@ -24,6 +24,7 @@ INDEX = "index.json"
 FORMATS = {
     "image": "bytes",
     "expression": "no_header_numpy",
+    "landmarks": "no_header_numpy",
     "uncertainty": "no_header_numpy",
     "weight": "float",
     "video_id": "bytes",
@@ -39,6 +40,7 @@ class Sample:
     ----------
     image : (224, 224, 3) uint8 aligned face
     expression : (n_e,) in standard deviations
+    landmarks : (68, 2) what the detector found, pixels of `image`; points may lie outside of it
     video_id, frame : where it comes from
     weight : how much its error counts; 1 is ordinary
     uncertainty : (n_e,) posterior standard deviation of each coefficient, in the units of `expression`; kept in half
@@ -47,6 +49,7 @@ class Sample:
 
     image: np.ndarray
     expression: np.ndarray
+    landmarks: np.ndarray
     video_id: str
     frame: int
     weight: float = 1.0
@@ -61,8 +64,8 @@ def write_shards(samples: Iterable[Sample], folder: Path | str, *, chunk_mb: flo
     Raises
     ------
     ImageError
-        A sample is not an aligned uint8 image with a finite expression vector and, if any, finite uncertainties of the
-        same length, or there is no sample at all.
+        A sample is not an aligned uint8 image with 68 finite landmarks, a finite expression vector and, if any, finite
+        uncertainties of the same length, or there is no sample at all.
     DiskFullError
         No space left.
     """
@@ -106,6 +109,7 @@ def read_samples(folder: Path | str) -> Iterator[Sample]:
         yield Sample(
             image=item["image"],
             expression=item["expression"],
+            landmarks=item["landmarks"],
             video_id=item["video_id"],
             frame=int(item["frame"]),
             weight=float(item["weight"]),
@@ -141,8 +145,8 @@ def shard_dataset(folder: Path | str, *, shuffle: bool, seed: int, input_size: i
 def shard_loader(folder: Path | str, *, batch_size: int, workers: int, shuffle: bool, seed: int, input_size: int):
     """A `litdata.StreamingDataLoader`, whose place within an epoch is part of a training checkpoint.
 
-    Batches are dicts: image (B, S, S, 3) uint8, expression and uncertainty (B, n_e) float32, weight (B,), video_id,
-    frame.
+    Batches are dicts: image (B, S, S, 3) uint8, landmarks (B, 68, 2) float32 in pixels of the 224x224 image whatever S
+    is, expression and uncertainty (B, n_e) float32, weight (B,), video_id, frame.
     """
     from litdata import StreamingDataLoader
 
@@ -168,6 +172,7 @@ def _record(sample: Sample, jpeg_quality: int) -> dict:
     import cv2
 
     expression = np.ascontiguousarray(sample.expression, np.float32)
+    landmarks = np.ascontiguousarray(sample.landmarks, np.float32)
     stated = np.zeros_like(expression) if sample.uncertainty is None else sample.uncertainty
     uncertainty = np.ascontiguousarray(stated, np.float16)
     right_image = sample.image.shape == (IMAGE_SIZE, IMAGE_SIZE, 3) and sample.image.dtype == np.uint8
@@ -175,6 +180,11 @@ def _record(sample: Sample, jpeg_quality: int) -> dict:
         raise ImageError(
             f"{sample.video_id}, frame {sample.frame}: a sample needs a uint8 image of {IMAGE_SIZE}x{IMAGE_SIZE}x3 and "
             f"a finite expression vector, got {sample.image.dtype} {sample.image.shape} and {expression.shape}."
+        )
+    if landmarks.shape != (68, 2) or not np.isfinite(landmarks).all():
+        raise ImageError(
+            f"{sample.video_id}, frame {sample.frame}: a sample needs 68 finite landmarks in pixels of its image, got "
+            f"{landmarks.shape}; detect them again."
         )
     if uncertainty.shape != expression.shape or not (np.isfinite(uncertainty).all() and (uncertainty >= 0).all()):
         raise ImageError(
@@ -190,6 +200,7 @@ def _record(sample: Sample, jpeg_quality: int) -> dict:
     return {
         "image": jpeg.tobytes(),
         "expression": expression,
+        "landmarks": landmarks.reshape(-1),
         "uncertainty": uncertainty,
         "weight": float(sample.weight),
         "video_id": sample.video_id.encode(),
@@ -204,7 +215,12 @@ def _decoded(item: dict, input_size: int) -> dict:
     image = cv2.imdecode(np.frombuffer(item["image"], np.uint8), cv2.IMREAD_COLOR_RGB)
     if image.shape[0] != input_size:
         image = cv2.resize(image, (input_size, input_size), interpolation=cv2.INTER_AREA)
-    return {**item, "image": image, "video_id": bytes(item["video_id"]).decode()}
+    return {
+        **item,
+        "image": image,
+        "landmarks": item["landmarks"].reshape(68, 2),
+        "video_id": bytes(item["video_id"]).decode(),
+    }
 
 
 def _collated(items: list[dict]) -> dict:
@@ -213,6 +229,7 @@ def _collated(items: list[dict]) -> dict:
     return {
         "image": torch.from_numpy(np.stack([item["image"] for item in items])),
         "expression": torch.from_numpy(np.stack([item["expression"] for item in items])),
+        "landmarks": torch.from_numpy(np.stack([item["landmarks"] for item in items])),
         "uncertainty": torch.from_numpy(np.stack([item["uncertainty"] for item in items]).astype(np.float32)),
         "weight": torch.tensor([item["weight"] for item in items], dtype=torch.float32),
         "video_id": [item["video_id"] for item in items],

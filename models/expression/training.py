@@ -96,7 +96,7 @@ def train(
     """
     shards, folder, hardware = Path(shards), Path(folder), hardware or Hardware()
     initial_weights = None if init_from is None else read_weights(init_from)
-    contract = NetworkContract.of(model, settings.backbone, settings.input_size)
+    contract = NetworkContract.of(model, settings.backbone, settings.input_size, settings.landmark_input)
     prior_variance = None
     if settings.uncertainty_weights:
         prior_variance = np.diag(model.expression_covariance) / model.expression_std**2

@@ -13,8 +13,10 @@ from assets.landmarks import detect_landmarks
 from assets.raw_videos import describe_raw_videos, read_manifest, take_in
 from assets.reconstructions import fit_reconstructions
 from assets.tracked_landmarks import track_landmarks
+from models.expression.alignment import similarity, template, transformed
 from models.expression.shards import read_samples
 from models.fitting import Reconstruction
+from models.morphable_model.model import INNER_FACE
 from models.storage import load_arrays, save_arrays, written_whole
 from tests.odd_videos import encode
 
@@ -87,3 +89,13 @@ def test_frames_in_which_no_face_was_found_are_left_out(project, fit, fit_path):
     assert [sample.frame for sample in samples] == sorted(set(range(FRAMES)) - {NOT_FOUND, WITHOUT_RESIDUAL})
     save_arrays(track_path, **track)
     fit.save(fit_path)
+
+
+def test_samples_carry_the_detectors_points_where_the_aligned_image_shows_them(project, fit_path):
+    """The same alignment, done by hand to the video's own frame, gives the same picture and the same points."""
+    track = load_arrays(project.data("tracked_landmarks", fit_path.parent.name, fit_path.name))
+    target = template(load_detector_model(project))
+    for sample, points in zip(written(project), track["landmarks"], strict=True):
+        matrix = similarity(points[INNER_FACE], target[INNER_FACE])
+        np.testing.assert_allclose(sample.landmarks, transformed(points, matrix), atol=0.01)
+        assert np.linalg.norm(sample.landmarks - target, axis=1).mean() < 15

@@ -17,13 +17,18 @@ def patterned_image(expression: np.ndarray) -> np.ndarray:
     return (np.clip(pixels, 0, 1)[..., None] * 255).repeat(3, axis=2).astype(np.uint8)
 
 
-def make_patterned_samples(count: int, seed: int) -> list[Sample]:
+def make_patterned_samples(count: int, seed: int, hidden: float = 0.0) -> list[Sample]:
+    """Samples whose images show six coefficients; two more, of standard deviation `hidden`, only the landmarks show."""
     rng = np.random.default_rng(seed)
     expressions = np.zeros((count, 28), np.float32)
     expressions[:, :PATCHES] = rng.normal(size=(count, PATCHES))
+    expressions[:, PATCHES : PATCHES + 2] = hidden * rng.normal(size=(count, 2))
+    # The detector sees two coefficients that the image does not show.
+    landmarks = np.tile(np.linspace(40, 180, 68)[:, None], (count, 1, 2)) + rng.normal(size=(count, 68, 2))
+    landmarks[:, :30] += 10 * expressions[:, None, PATCHES : PATCHES + 2]
     return [
-        Sample(patterned_image(expression), expression, f"video-{index // 8}", index % 8)
-        for index, expression in enumerate(expressions)
+        Sample(patterned_image(expression), expression, points, f"video-{index // 8}", index % 8)
+        for index, (expression, points) in enumerate(zip(expressions, landmarks, strict=True))
     ]
 
 
@@ -47,6 +52,7 @@ def quick_settings() -> TrainingSettings:
     return TrainingSettings(
         backbone="resnet18_half",
         input_size=28,
+        landmark_input=False,
         batch_size=16,
         max_epochs=12,
         max_steps=None,
@@ -56,7 +62,7 @@ def quick_settings() -> TrainingSettings:
         checkpoint_every_steps=4,
         uncertainty_weights=True,
         optimisation=Optimisation("squared_l2", 3e-3, 0.01, "cosine", 5),
-        augmentation=Augmentation(0.005, 0.5, 0.005, 0.01, 0.02, 0.02, 0.1, 0.01, 0.0, 0.0),
+        augmentation=Augmentation(0.005, 0.5, 0.005, 0.01, 0.02, 0.02, 0.1, 0.01, 0.0, 0.0, 0.0),
     )
 
 

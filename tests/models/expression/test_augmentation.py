@@ -8,8 +8,8 @@ import torch
 from models.expression.augmentation import augmented
 from models.expression.settings import Augmentation
 
-OFF = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-STRONG = Augmentation(0.05, 10, 0.1, 0.2, 0.3, 0.2, 0.5, 0.05, 0.5, 0.5)
+OFF = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+STRONG = Augmentation(0.05, 10, 0.1, 0.2, 0.3, 0.2, 0.5, 0.05, 0.5, 0.5, 1.0)
 
 
 @pytest.fixture
@@ -19,7 +19,11 @@ def images():
 
 
 def run(images, settings, seed=0):
-    return augmented(images, torch.zeros(len(images), 28), settings, torch.Generator().manual_seed(seed))["image"]
+    return run_both(images, torch.zeros(len(images), 68, 2), settings, seed)[0]
+
+
+def run_both(images, landmarks, settings, seed=0):
+    return augmented(images, landmarks, settings, torch.Generator().manual_seed(seed))
 
 
 def test_with_all_switched_off_nothing_changes(images):
@@ -71,3 +75,29 @@ def test_an_occluder_covers_no_more_than_its_size():
     assert covered.any(dim=2).any(dim=1).float().mean() > 0.8
     assert covered.any(dim=2).sum(dim=1).max() <= 21
     assert covered.any(dim=1).sum(dim=1).max() <= 21
+
+
+@pytest.mark.parametrize("side", [56, 112])
+def test_landmarks_go_where_the_pixels_under_them_go(side):
+    """A spot under a landmark is under it still, at whatever size the image is."""
+    generator = torch.Generator().manual_seed(1)
+    images = torch.zeros(60, side, side, 3, dtype=torch.uint8)
+    corner = torch.randint(side // 4, 3 * side // 4, (60, 2), generator=generator)
+    for image, (column, row) in zip(images, corner, strict=True):
+        image[row : row + 4, column : column + 4] = 255
+    landmarks = ((corner + 2.0) * (224 / side) - 0.5)[:, None].expand(60, 68, 2)
+    moving = replace(OFF, translation=0.04, rotation_deg=12, scale=0.1)
+    pixels, moved = run_both(images, landmarks, moving)
+    weight = pixels.mean(dim=3) / pixels.mean(dim=3).sum(dim=(1, 2), keepdim=True)
+    places = torch.arange(float(side))
+    spot = torch.stack([(weight.sum(dim=1) * places).sum(1), (weight.sum(dim=2) * places).sum(1)], dim=1)
+    assert (moved[:, 0] - landmarks[:, 0]).norm(dim=1).mean() > 5
+    torch.testing.assert_close(moved[:, 7], (spot + 0.5) * (224 / side) - 0.5, atol=1.0, rtol=0)
+
+
+def test_landmarks_err_each_by_itself_and_as_much_as_asked(images):
+    landmarks = torch.full((16, 68, 2), 100.0)
+    pixels, moved = run_both(images, landmarks, replace(OFF, landmark_noise=0.8))
+    assert (moved - landmarks).std() == pytest.approx(0.8, rel=0.05)
+    assert (moved - landmarks).mean(dim=(0, 1)).abs().max() < 0.1
+    torch.testing.assert_close(pixels, images.float() / 255)

@@ -7,8 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from models.errors import ModelMismatchError
 from models.expression.contract import NetworkContract
-from models.expression.network import DeepExp3D, confidence_of, l2, squared_l2
+from models.expression.network import (
+    DeepExp3D,
+    ExpressionNetwork,
+    confidence_of,
+    l2,
+    load_network,
+    save_network,
+    squared_l2,
+)
 
 UNCERTAINTIES = arrays(np.float32, (6, 4), elements=st.floats(0, 5, width=32))
 PRIORS = arrays(np.float32, 4, elements=st.floats(np.float32(0.01), 2, width=32))
@@ -36,6 +45,7 @@ def batch():
     rng = np.random.default_rng(1)
     return {
         "image": torch.from_numpy(rng.integers(0, 255, (4, 28, 28, 3), np.uint8)),
+        "landmarks": torch.zeros(4, 68, 2),
         "expression": torch.from_numpy(rng.normal(size=(4, 28)).astype(np.float32)),
         "uncertainty": torch.zeros(4, 28),
         "weight": torch.ones(4),
@@ -76,7 +86,7 @@ def test_an_uncertain_label_pulls_less_and_the_others_of_its_coefficient_more(mo
     for weighted in (False, True):
         network = module(weighted)
         output = torch.zeros(4, 28, requires_grad=True)
-        network.network.forward = lambda images, output=output: output
+        network.network.forward = lambda images, landmarks, output=output: output
         network.training_step(batch, 0).backward()
         pulls[weighted] = output.grad.abs()
     assert float(pulls[True][0, 0]) < 0.5 * float(pulls[False][0, 0])
@@ -97,3 +107,53 @@ def test_a_sample_of_no_weight_changes_nothing_whatever_its_uncertainty(module, 
         batch["uncertainty"][0] = uncertainty
         losses.append(module(True).training_step(batch, 0).item())
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+@pytest.fixture
+def aligned():
+    rng = np.random.default_rng(2)
+    images = torch.from_numpy(rng.integers(0, 255, (3, 224, 224, 3), np.uint8))
+    return images, torch.from_numpy(rng.uniform(0, 224, (3, 68, 2)).astype(np.float32))
+
+
+def lively(contract):
+    """A network whose outputs vary, as those of a trained one."""
+    torch.manual_seed(0)
+    network = ExpressionNetwork.of(contract).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=0.1)
+    return network
+
+
+def test_a_network_with_landmark_input_looks_at_both(small_model, aligned):
+    images, landmarks = aligned
+    network = lively(NetworkContract.of(small_model, "resnet18_half", 56, landmark_input=True))
+    with torch.inference_mode():
+        output = network(images, landmarks)
+        assert output.shape == (3, 28)
+        assert (network(images, landmarks + 3) - output).abs().max() > 1e-2
+        assert (network(255 - images, landmarks) - output).abs().max() > 1e-2
+
+
+def test_the_papers_network_takes_no_notice_of_landmarks(small_model, aligned):
+    images, landmarks = aligned
+    network = lively(NetworkContract.of(small_model, "resnet18_half", 56))
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images, landmarks), network(images))
+
+
+@pytest.mark.parametrize("landmark_input", [False, True])
+def test_a_saved_network_comes_back_with_the_inputs_it_had(small_model, aligned, tmp_path, landmark_input):
+    network = lively(NetworkContract.of(small_model, "resnet18_half", 56, landmark_input=landmark_input))
+    save_network(network, NetworkContract.of(small_model, "resnet18_half", 56, landmark_input=landmark_input), tmp_path)
+    loaded, contract = load_network(tmp_path)
+    assert contract.landmark_input == loaded.landmark_input == landmark_input
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(*aligned), network(*aligned))
+
+
+def test_a_contract_of_an_older_release_is_refused_with_the_cure(small_model):
+    text = NetworkContract.of(small_model, "resnet18_half", 56).to_json().replace('"format": 2', '"format": 1')
+    with pytest.raises(ModelMismatchError, match=r"old\.json.*format 1.*export the network again"):
+        NetworkContract.from_json(text, "old.json")

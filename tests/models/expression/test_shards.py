@@ -31,6 +31,7 @@ def test_samples_come_back_as_they_were_written(patterned_samples, tmp_path):
     for written, read in zip(samples, read_samples(tmp_path / "out"), strict=True):
         assert (read.video_id, read.frame, read.weight) == (written.video_id, written.frame, written.weight)
         np.testing.assert_array_equal(read.expression, written.expression)
+        np.testing.assert_array_equal(read.landmarks, written.landmarks.astype(np.float32))
         np.testing.assert_allclose(read.uncertainty, written.uncertainty, rtol=1e-3)
         assert np.abs(read.image.astype(int) - written.image).mean() < 3
 
@@ -38,7 +39,9 @@ def test_samples_come_back_as_they_were_written(patterned_samples, tmp_path):
 def test_colours_keep_their_order(tmp_path):
     image = np.zeros((224, 224, 3), np.uint8)
     image[..., 0] = 200
-    write_shards([Sample(image, np.zeros(28), "red", 0)], tmp_path / "out", chunk_mb=1, jpeg_quality=95)
+    write_shards(
+        [Sample(image, np.zeros(28), np.zeros((68, 2)), "red", 0)], tmp_path / "out", chunk_mb=1, jpeg_quality=95
+    )
     (read,) = read_samples(tmp_path / "out")
     assert read.image[..., 0].mean() > 190
     assert read.image[..., 2].mean() < 10
@@ -125,6 +128,8 @@ def test_another_seed_gives_another_order(patterned_samples, tmp_path):
         {"image": np.zeros((100, 100, 3), np.uint8)},
         {"image": np.zeros((224, 224, 3), np.float32)},
         {"expression": np.full(28, np.nan)},
+        {"landmarks": np.full((68, 2), np.nan)},
+        {"landmarks": np.zeros((51, 2))},
     ],
 )
 def test_a_sample_that_breaks_the_contract_is_named(patterned_samples, tmp_path, change):
@@ -162,11 +167,11 @@ def test_uncertainties_that_say_nothing_are_refused(patterned_samples, tmp_path,
 
 
 def test_chunks_of_an_older_release_are_refused_with_the_cure(patterned_samples, tmp_path):
-    """They held no uncertainties."""
+    """They held no landmarks."""
     write_shards(patterned_samples(3, seed=0), tmp_path / "out", chunk_mb=1, jpeg_quality=90)
     index = json.loads((tmp_path / "out" / "index.json").read_text())
     del index["config"]["data_format"][2]
     (tmp_path / "out" / "index.json").write_text(json.dumps(index))
     for read in (number_of_samples, lambda folder: next(read_samples(folder))):
-        with pytest.raises(ModelMismatchError, match=r"older release.*uncertainty.*write the shards again"):
+        with pytest.raises(ModelMismatchError, match=r"older release.*landmarks.*write the shards again"):
             read(tmp_path / "out")
