@@ -38,6 +38,8 @@ EYES = (33, 263)
 
 # The region handed to the landmark network, in sizes of the face; the network was trained on it.
 REGION_MARGIN = 1.5
+# Height of the forehead over that from chin to brows.
+HAIRLINE = 0.38
 # The detector's grid: one anchor every four pixels.
 STRIDE = 4
 # Width in pixels of the detector's input from which it finds faces reliably.
@@ -95,9 +97,10 @@ class MediaPipeBackend:
         return without_duplicates([face for face in settled if face is not None])
 
     def follow(self, image: np.ndarray, faces: list[Face]) -> list[Face | None]:
-        """The faces (as `detect` or `follow` gave them) in the next frame; None where one is lost."""
+        """The faces (as `detect` or `follow` gave them, or known from elsewhere by their 68 points) in the next frame;
+        None where one is lost."""
         image = as_rgb(image)
-        found = [self._locate(image, _region_of_points(face.dense)) for face in faces]
+        found = [self._locate(image, _region_of_face(face)) for face in faces]
         # Two faces that pass each other may end on one: it stays with the more certain.
         survivors = without_duplicates([face for face in found if face is not None])
         return [face if any(face is survivor for survivor in survivors) else None for face in found]
@@ -219,6 +222,17 @@ def _merged(candidates: np.ndarray) -> np.ndarray:
 def _region_of_detection(box: np.ndarray) -> _Region:
     """Region around a detection (8, 2): corners, right and left eye (the subject's), nose, mouth, ears."""
     return _region_around(box[:2], box[2], box[3])
+
+
+def _region_of_face(face: Face) -> _Region:
+    """Region around a face of the frame before."""
+    if face.dense is not None:
+        return _region_of_points(face.dense)
+    points = face.points.astype(float)
+    brows, chin = points[17:27].mean(0), points[8]
+    # The dense points reach up to the hairline, the 68 end at the brows.
+    hairline = brows + HAIRLINE * (brows - chin)
+    return _region_around(np.concatenate([points, [hairline]]), points[36], points[45])
 
 
 def _region_of_points(dense: np.ndarray) -> _Region:

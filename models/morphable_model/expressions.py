@@ -146,7 +146,7 @@ def sample_activations(
         rise, hold, fall = rng.uniform(0.25, 0.9), rng.exponential(1.0), rng.uniform(0.3, 1.3)
         slack *= 1 - _envelope(time - start, rise, hold, fall)[:, None] * peak
     for start in rng.uniform(-0.3, duration, rng.poisson(settings.blinks_per_second * (duration + 0.3))):
-        peak = _activate({"eyeBlink": rng.uniform(0.8, 1.0)}, rng, 0.02)
+        peak = group_activations({"eyeBlink": rng.uniform(0.8, 1.0)}, rng, 0.02)
         slack *= 1 - _envelope(time - start, 0.1, 0.03, rng.uniform(0.12, 0.2))[:, None] * peak
     slack *= 1 - _speech(time, rng, settings.speech_share)
     return _reconciled(1 - slack)
@@ -161,7 +161,7 @@ def emotion_activations(
         for group, movement in EMOTION_PROTOTYPES[emotion].items()
         if rng.random() < movement.probability
     }
-    return _reconciled(_activate(strengths, rng, asymmetry))
+    return _reconciled(group_activations(strengths, rng, asymmetry))
 
 
 def incidental_activations(rng: np.random.Generator, asymmetry: float = 0.12) -> np.ndarray:
@@ -169,7 +169,7 @@ def incidental_activations(rng: np.random.Generator, asymmetry: float = 0.12) ->
     # Eyes closed by a blink are left to those who sample over time.
     groups = [group for group in UNIT_GROUPS if group != "eyeBlink"]
     strengths = {group: rng.beta(1.2, 4.0) for group in groups if rng.random() < (0.02 if group in _RARE else 0.08)}
-    return _reconciled(_activate(strengths, rng, asymmetry))
+    return _reconciled(group_activations(strengths, rng, asymmetry))
 
 
 def combined_activations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -182,7 +182,7 @@ def _small_combination(rng: np.random.Generator, asymmetry: float) -> np.ndarray
     weights = np.array([0.3 if group in _RARE else 1.0 for group in groups])
     chosen = rng.choice(len(groups), rng.integers(1, 5), replace=False, p=weights / weights.sum())
     strengths = {groups[k]: rng.beta(1.5, 1.5) for k in chosen}
-    peak = _activate(strengths, rng, asymmetry)
+    peak = group_activations(strengths, rng, asymmetry)
     if rng.random() < 0.15:
         # One side of the face alone, as in a smirk or a single raised brow.
         side = "Left" if rng.random() < 0.5 else "Right"
@@ -190,7 +190,8 @@ def _small_combination(rng: np.random.Generator, asymmetry: float) -> np.ndarray
     return peak
 
 
-def _activate(strengths: dict[str, float], rng: np.random.Generator, asymmetry: float) -> np.ndarray:
+def group_activations(strengths: dict[str, float], rng: np.random.Generator, asymmetry: float) -> np.ndarray:
+    """Activations (K,) of unit groups, each as strong as named, and differing a little between the sides."""
     activations = np.zeros(len(EXPRESSION_UNITS))
     for group, strength in strengths.items():
         for name in UNIT_GROUPS[group]:

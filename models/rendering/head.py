@@ -12,15 +12,29 @@ from models.rendering.subject import Subject
 
 @dataclass(frozen=True)
 class HeadPose:
-    """One frame of a `ScaledOrthographicCamera`: pixels per mm, (3, 3) rotation and (2,) translation in pixels."""
+    """One frame of a `ScaledOrthographicCamera`: pixels per mm, (3, 3) rotation and (2,) translation in pixels.
+
+    `distance`, in mm, is that of a camera with perspective from the model's origin, where `scale` then holds.
+    """
 
     scale: float
     rotation: np.ndarray
     translation: np.ndarray
+    distance: float = np.inf
 
     def magnified(self, factor: float) -> "HeadPose":
         """The same view in an image of `factor` times the size, whose pixel centres are at integers as well."""
-        return HeadPose(self.scale * factor, self.rotation, (np.asarray(self.translation) + 0.5) * factor - 0.5)
+        translation = (np.asarray(self.translation) + 0.5) * factor - 0.5
+        return HeadPose(self.scale * factor, self.rotation, translation, self.distance)
+
+    def points(self, vertices: np.ndarray) -> np.ndarray:
+        """Vertices (N, 3) in mm as image points (N, 3) float32: x and y in pixels, z in mm towards the viewer."""
+        points = camera_points(vertices, self.scale, self.rotation, self.translation)
+        if np.isfinite(self.distance):
+            nearer = np.float32(self.distance) / (np.float32(self.distance) - points[:, 2:])
+            middle = np.asarray(self.translation, np.float32)
+            points[:, :2] = middle + (points[:, :2] - middle) * nearer
+        return points
 
 
 def rotation_from_angles(yaw: float, pitch: float, roll: float) -> np.ndarray:
@@ -47,8 +61,7 @@ def draw_head(
     """
     surface = subject.surface
     vertices = subject.vertices + offsets
-    points = camera_points(vertices, pose.scale, pose.rotation, pose.translation)
-    raster = rasterise(points, surface.triangles, image.shape[:2], cull_back_faces=True)
+    raster = rasterise(pose.points(vertices), surface.triangles, image.shape[:2], cull_back_faces=True)
     normals = vertex_normals(vertices, surface.triangles) @ pose.rotation.T.astype(np.float32)
     looking = rotation_from_angles(gaze[0], -gaze[1], 0).astype(np.float32)
     # Turning the eyeball moves the iris over it; seen from the ball, the texture turns the other way.

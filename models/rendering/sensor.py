@@ -63,6 +63,24 @@ def expose(light: np.ndarray, sensor: Sensor, frame: int, rng: np.random.Generat
     return _digitised(light, exposure, _curve(sensor.gamma), noise, np.float32(sensor.noise))
 
 
+def shrunk(image: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
+    """An image (H, W, 3) uint8 of about `factor` times the size, and the exact factors (2,) of width and height."""
+    import cv2
+
+    size = np.array(image.shape[1::-1])
+    smaller = np.maximum(np.round(size * factor), 8).astype(int)
+    result = cv2.resize(image, (int(smaller[0]), int(smaller[1])), interpolation=cv2.INTER_AREA)
+    return result, smaller / size
+
+
+def compressed(image: np.ndarray, quality: int) -> np.ndarray:
+    """An image (H, W, 3) uint8 after JPEG of a quality from 1 to 100."""
+    import cv2
+
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+
 @numba.njit(cache=True, nogil=True)
 def _digitised(light, exposure, curve, noise, noise_level):
     """Exposed light through a response curve, with noise, as (H, W, 3) uint8; one pass over the pixels."""

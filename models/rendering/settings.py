@@ -67,3 +67,64 @@ class SyntheticImageSettings:
     largest_noise: float = 4.0
     oversampling: float = 1.5
     identity_spread: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrainingFaceSettings:
+    """How the faces that a network learns from are made. Shares are probabilities per image unless said otherwise.
+
+    Attributes
+    ----------
+    size : side of the rendered square, pixels
+    images_per_subject : images of one identity, one after the other
+    oversampling, identity_spread : as in `SyntheticVideoSettings`
+    face_size : smallest and largest inter-ocular distance, share of the width
+    rest, single, sparse, posed : shares of faces at rest, with one unit group, with a random mixture of groups and with
+        an emotion's prototype; the others come from sequences of natural expression
+    intensity : weakest and strongest posing of an emotion
+    blend_share, extra_share : of posed emotions, with traces of another, and with a random mixture of groups as well
+    exaggeration_share, largest_exaggeration : expressions beyond what the units' full activation gives, and by how much
+    largest_yaw, turned_share : degrees; share of heads that are turned anywhere up to it, the others being near frontal
+    photographed_share : of subjects who wear a photographed skin, where there are any
+    blended_share : of those, whose skin is a mixture of two
+    glasses_share, fringe_share, occluder_share : with glasses, with hair over the forehead, with things in front
+    tight_share : cut close around the face, partly through it
+    small_share, smallest_face : of images shrunk until the face is small; inter-ocular distance in pixels at least
+    compressed_share, lowest_quality : of images that went through JPEG; worst quality
+    grey_share : without colour
+    exposure : darkest and brightest exposure
+    largest_blur, largest_noise : as in `SyntheticVideoSettings`
+    nearest_camera : mm; lenses are this far away or farther
+    """
+
+    size: int = 256
+    images_per_subject: int = 8
+    oversampling: float = 1.25
+    identity_spread: float = 1.0
+    face_size: tuple[float, float] = (0.30, 0.42)
+    rest: float = 0.10
+    single: float = 0.15
+    sparse: float = 0.22
+    posed: float = 0.42
+    intensity: tuple[float, float] = (0.3, 1.3)
+    blend_share: float = 0.2
+    extra_share: float = 0.4
+    exaggeration_share: float = 0.3
+    largest_exaggeration: float = 1.4
+    largest_yaw: float = 60.0
+    turned_share: float = 0.35
+    photographed_share: float = 0.85
+    blended_share: float = 0.4
+    glasses_share: float = 0.12
+    fringe_share: float = 0.15
+    occluder_share: float = 0.12
+    tight_share: float = 0.3
+    small_share: float = 0.25
+    smallest_face: float = 16.0
+    compressed_share: float = 0.6
+    lowest_quality: int = 25
+    grey_share: float = 0.25
+    exposure: tuple[float, float] = (0.8, 1.35)
+    largest_blur: float = 1.2
+    largest_noise: float = 6.0
+    nearest_camera: float = 450.0

@@ -11,6 +11,8 @@ from models.morphable_model.model import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_
 from models.rendering.noise import smooth_noise
 
 _SUBPIXEL_BITS = 4
+# Blood shows in green and blue more than in red.
+_BLOOD = np.array([0.5, 1.0, 1.0], np.float32)
 
 
 @dataclass(frozen=True)
@@ -78,26 +80,62 @@ def paint_skin(model: MorphableModel, skin: SkinAppearance, rng: np.random.Gener
     masks = {name: model.extras[f"mask_{name}"].astype(np.float32) / 255 for name in ("lips", "eyelids")}
     shape = masks["lips"].shape
     texture = np.ones((*shape, 3), np.float32) * skin.tone.astype(np.float32)
-    # Blood shows in green and blue more than in red.
-    blood = np.array([0.5, 1.0, 1.0], np.float32)
     for wavelength, strength in ((1.5, 0.025), (4, 0.02), (20, 0.03), (80, 0.04)):
-        texture *= 1 + skin.unevenness * strength * smooth_noise(shape, wavelength, rng)[..., None] * blood
+        texture *= 1 + skin.unevenness * strength * smooth_noise(shape, wavelength, rng)[..., None] * _BLOOD
     for cheek in (points[[1, 31, 48]].mean(0), points[[15, 35, 54]].mean(0)):
-        texture *= 1 - 0.3 * skin.blush * _spot(shape, cheek, 32)[..., None] * blood
-    texture *= 1 - 0.25 * skin.blush * _spot(shape, points[30], 16)[..., None] * blood
+        texture *= 1 - 0.3 * skin.blush * _spot(shape, cheek, 32)[..., None] * _BLOOD
+    texture *= 1 - 0.25 * skin.blush * _spot(shape, points[30], 16)[..., None] * _BLOOD
     texture = _with_spots(texture, points, skin, rng)
     if skin.stubble:
-        texture *= 1 - (skin.stubble * _stubble(points, masks["lips"], rng))[..., None] * np.array([0.5, 0.45, 0.4])
+        texture = _with_stubble(texture, points, masks["lips"], skin, rng)
     lips = cv2.GaussianBlur(masks["lips"], (0, 0), 2.0)[..., None]
     texture *= 1 - lips * (1 - skin.lips.astype(np.float32))
     lids = cv2.GaussianBlur(masks["eyelids"], (0, 0), 5.0)
     texture *= 1 - (0.5 * skin.lids * lids)[..., None] * np.array([0.7, 1.0, 0.9], np.float32)
     texture = _with_brows(texture, points, skin, rng)
-    for eye in (RIGHT_EYE, LEFT_EYE):
-        upper, lower = points[eye[:4]], points[np.r_[eye[3:], eye[0]]]
-        texture *= 1 - (skin.lashes * _line(shape, upper, 5, 1.2))[..., None]
-        texture *= 1 - (0.4 * skin.lashes * _line(shape, lower, 3, 1.2))[..., None]
+    texture = _with_lashes(texture, points, skin)
     return np.ascontiguousarray(texture.clip(0, 1), np.float32)
+
+
+def made_up_skin(
+    model: MorphableModel, texture: np.ndarray, skin: SkinAppearance, rng: np.random.Generator
+) -> np.ndarray:
+    """A photographed skin (512, 512, 3) uint8 made into another person's, as float32.
+
+    It may be mirrored, sharpened, lit and tinted differently, and some people get brows, lashes, stubble or moles from
+    `skin` on top of their own.
+    """
+    import cv2
+
+    points = landmark_texels(model)
+    texture = texture.astype(np.float32) / 255
+    if rng.random() < 0.5:
+        texture = _mirrored(texture, points)
+    if rng.random() < 0.3:
+        texture += rng.uniform(0.2, 0.8) * (texture - cv2.GaussianBlur(texture, (0, 0), 2.0))
+    texture = texture.clip(0, 1) ** np.float32(rng.uniform(0.75, 1.3)) * np.float32(rng.uniform(0.75, 1.25))
+    texture *= (1 + 0.03 * rng.normal(size=3)).astype(np.float32)
+    for wavelength, strength in ((1.5, 0.015), (40, 0.04)):
+        texture *= 1 + skin.unevenness * strength * smooth_noise(texture.shape[:2], wavelength, rng)[..., None]
+    if rng.random() < 0.2:
+        texture = _with_spots(texture, points, skin, rng)
+    if skin.stubble:
+        lips = model.extras["mask_lips"].astype(np.float32) / 255
+        texture = _with_stubble(texture, points, lips, skin, rng)
+    if rng.random() < 0.25:
+        texture = _with_brows(texture, points, skin, rng)
+    if rng.random() < 0.5:
+        texture = _with_lashes(texture, points, skin)
+    return np.ascontiguousarray(texture.clip(0, 1), np.float32)
+
+
+def _mirrored(texture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """A texture mirrored about the middle of the face."""
+    import cv2
+
+    across = points[[27, 30, 8, 51, 57], 0].mean()
+    flip = np.float32([[-1, 0, 2 * across], [0, 1, 0]])
+    return cv2.warpAffine(texture, flip, texture.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
 
 
 def landmark_texels(model: MorphableModel) -> np.ndarray:
@@ -138,6 +176,21 @@ def _with_brows(texture: np.ndarray, points: np.ndarray, skin: SkinAppearance, r
             _stroke(hairs, root, tip, rng.uniform(0.4, 0.9))
     hairs = cv2.GaussianBlur(hairs, (0, 0), 0.8)[..., None].clip(0, 1)
     return texture * (1 - hairs) + skin.brow_colour.astype(np.float32) * hairs
+
+
+def _with_lashes(texture: np.ndarray, points: np.ndarray, skin: SkinAppearance) -> np.ndarray:
+    shape = texture.shape[:2]
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        upper, lower = points[eye[:4]], points[np.r_[eye[3:], eye[0]]]
+        texture = texture * (1 - (skin.lashes * _line(shape, upper, 5, 1.2))[..., None])
+        texture *= 1 - (0.4 * skin.lashes * _line(shape, lower, 3, 1.2))[..., None]
+    return texture
+
+
+def _with_stubble(
+    texture: np.ndarray, points: np.ndarray, lips: np.ndarray, skin: SkinAppearance, rng: np.random.Generator
+) -> np.ndarray:
+    return texture * (1 - (skin.stubble * _stubble(points, lips, rng))[..., None] * np.float32([0.5, 0.45, 0.4]))
 
 
 def _stubble(points: np.ndarray, lips: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ from models.morphable_model.model import EYE, MOUTH_CAVITY, TEETH, TONGUE, Morph
 from models.rendering.mesh import vertex_normals
 from models.rendering.noise import smooth_noise
 from models.rendering.shading import Surface
-from models.rendering.skin import paint_skin, sample_skin
+from models.rendering.skin import made_up_skin, paint_skin, sample_skin
 
 _HAIR_COLOURS = np.array(
     [[0.06, 0.05, 0.05], [0.13, 0.09, 0.07], [0.25, 0.16, 0.10], [0.45, 0.31, 0.18], [0.66, 0.52, 0.33],
@@ -35,14 +35,26 @@ class Subject:
     surface: Surface
 
 
-def sample_subject(model: MorphableModel, rng: np.random.Generator, identity_spread: float = 1.0) -> Subject:
-    """A random person. Identity coefficients are normal, `identity_spread` times the model's deviations."""
+def sample_subject(
+    model: MorphableModel,
+    rng: np.random.Generator,
+    identity_spread: float = 1.0,
+    photographed: np.ndarray | None = None,
+) -> Subject:
+    """A random person. Identity coefficients are normal, `identity_spread` times the model's deviations.
+
+    `photographed` (H, W, 3) uint8, a texture of `models.rendering.photographed_skin`, takes the place of painted skin.
+    """
     identity = identity_spread * model.identity_std * rng.normal(size=model.identity_size)
     lightness = rng.random()
     # Dark skin goes with dark hair and dark eyes.
     hair_colour = _HAIR_COLOURS[rng.integers(3 if lightness < 0.55 else len(_HAIR_COLOURS))] * rng.uniform(0.6, 1.3)
     iris = _IRIS_COLOURS[rng.integers(2 if lightness < 0.55 else len(_IRIS_COLOURS))] * rng.uniform(0.8, 1.2)
-    skin = paint_skin(model, sample_skin(rng, lightness, hair_colour), rng)
+    appearance = sample_skin(rng, lightness, hair_colour)
+    if photographed is None:
+        skin = paint_skin(model, appearance, rng)
+    else:
+        skin = made_up_skin(model, photographed, appearance, rng)
     hair, thickness = _hair(model, rng)
     vertices = model.shape(identity).astype(np.float32)
     normals = vertex_normals(vertices, model.triangles)

@@ -1,6 +1,6 @@
 """What is around a head: a background, the subject's shoulders, glasses, and things that pass in front."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def draw_shoulders(image: np.ndarray, shoulders: Shoulders, pose: HeadPose) -> N
     """Draw shoulders into `image` (H, W, 3) float32, in place; the head is drawn over them."""
     import cv2
 
-    x, y = _projected(shoulders.neck[None], pose)[0]
+    x, y = pose.points(shoulders.neck[None])[0, :2]
     t = np.linspace(-1, 1, 41)
     # From the collar outwards the line falls as cloth does over shoulders.
     fall = shoulders.drop * np.abs(t) ** 1.6 + 90 * np.clip(np.abs(t) - 0.85, 0, 1) * 4
@@ -106,7 +106,9 @@ def draw_glasses(image: np.ndarray, glasses: Glasses, pose: HeadPose) -> None:
     thickness = max(1, round(float(glasses.thickness * pose.scale)))
     curves = [(rim, True) for rim in glasses.rims] + [(glasses.bridge, False)]
     for curve, closed in curves:
-        cv2.polylines(image, [_fixed(_projected(curve, pose))], closed, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.polylines(
+            image, [_fixed(pose.points(curve)[:, :2])], closed, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS
+        )
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,40 @@ def sample_occluder(frames: int, size: tuple[int, int], rng: np.random.Generator
     )
 
 
+def sample_hand(size: tuple[int, int], rng: np.random.Generator) -> list[Occluder]:
+    """Something held before the face at one moment: a single thing, or a few fingers side by side."""
+    first = sample_occluder(1, size, rng, 30.0)
+    if rng.random() < 0.5:
+        return [first]
+    across = np.array([-first.direction[0, 1], first.direction[0, 0]])
+    fingers = []
+    for number in range(rng.integers(2, 5)):
+        along = first.direction[0] * first.length * rng.uniform(-0.15, 0.15)
+        shift = across * number * 1.7 * first.radius + along
+        fingers.append(replace(first, centre=first.centre + shift))
+    return fingers
+
+
+def draw_fringe(image: np.ndarray, landmarks: np.ndarray, colour: np.ndarray, rng: np.random.Generator) -> None:
+    """Draw strands of hair that fall over the forehead into `image` (H, W, 3) float32, in place.
+
+    `landmarks` are (68, 2) in pixels.
+    """
+    import cv2
+
+    right, left = landmarks[36], landmarks[45]
+    across, upwards = left - right, np.array([(left - right)[1], (right - left)[0]])
+    start, end = sorted(rng.uniform(-0.3, 1.3, 2))
+    reach = rng.uniform(0.1, 0.55)
+    sweep = 0.25 * rng.normal()
+    for _ in range(rng.integers(8, 60)):
+        root = right + across * rng.uniform(start, end) + upwards * rng.uniform(0.9, 1.2)
+        tip = root - upwards * (rng.uniform(0.6, 1.0) * (1.05 - reach)) + across * (sweep + 0.08 * rng.normal())
+        shade = [float(value) for value in colour * rng.uniform(0.5, 1.5)]
+        ends = _fixed(np.stack([root, tip]))
+        cv2.line(image, ends[0].tolist(), ends[1].tolist(), shade, int(rng.integers(1, 4)), cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
 def draw_occluder(image: np.ndarray, occluder: Occluder, frame: int) -> np.ndarray:
     """Draw an occluder of one frame into `image` (H, W, 3) float32, in place; its cover (H, W) in [0, 1]."""
     import cv2
@@ -160,10 +196,6 @@ def draw_occluder(image: np.ndarray, occluder: Occluder, frame: int) -> np.ndarr
     image *= 1 - cover[..., None]
     image += (cover * (0.35 + 0.65 * relief))[..., None] * occluder.colour.astype(np.float32)
     return cover
-
-
-def _projected(points: np.ndarray, pose: HeadPose) -> np.ndarray:
-    return pose.scale * (points @ pose.rotation.T)[:, :2] * [1, -1] + pose.translation
 
 
 def _fixed(points: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from models.morphable_model.model import MorphableModel
 from models.rendering import surroundings
 from models.rendering.head import HeadPose, draw_head, rotation_from_angles
 from models.rendering.noise import smooth_path
-from models.rendering.rasteriser import camera_points, visible_points
+from models.rendering.rasteriser import visible_points
 from models.rendering.sensor import Sensor, expose, sample_sensor
 from models.rendering.settings import SyntheticVideoSettings
 from models.rendering.shading import Lighting, sample_lighting
@@ -91,12 +91,7 @@ class SyntheticVideo:
             raster = draw_head(fine, self.subject, offsets, self.lighting, self.gaze[frame], fine_pose)
             if self.glasses is not None:
                 surroundings.draw_glasses(fine, self.glasses, fine_pose)
-            points = camera_points(
-                self.model.landmarks(self.identity, self.expression[frame]),
-                fine_pose.scale,
-                fine_pose.rotation,
-                fine_pose.translation,
-            )
+            points = fine_pose.points(self.model.landmarks(self.identity, self.expression[frame]))
             visible = visible_points(points, raster, tolerance=4.0)
             image = cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
         if self.occluder is not None:
