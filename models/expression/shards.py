@@ -38,7 +38,7 @@ class Sample:
 
     Attributes
     ----------
-    image : (224, 224, 3) uint8 aligned face
+    image : (224, 224, 3) uint8 aligned face, or such an image as JPEG, which is kept as it is
     expression : (n_e,) in standard deviations
     landmarks : (68, 2) what the detector found, pixels of `image`; points may lie outside of it
     video_id, frame : where it comes from
@@ -47,7 +47,7 @@ class Sample:
         precision. None says that the expression is exact
     """
 
-    image: np.ndarray
+    image: np.ndarray | bytes
     expression: np.ndarray
     landmarks: np.ndarray
     video_id: str
@@ -175,8 +175,8 @@ def _record(sample: Sample, jpeg_quality: int) -> dict:
     landmarks = np.ascontiguousarray(sample.landmarks, np.float32)
     stated = np.zeros_like(expression) if sample.uncertainty is None else sample.uncertainty
     uncertainty = np.ascontiguousarray(stated, np.float16)
-    right_image = sample.image.shape == (IMAGE_SIZE, IMAGE_SIZE, 3) and sample.image.dtype == np.uint8
-    if not right_image or expression.ndim != 1 or not np.isfinite(expression).all():
+    is_jpeg = isinstance(sample.image, bytes)
+    if not (is_jpeg or _is_aligned(sample.image)) or expression.ndim != 1 or not np.isfinite(expression).all():
         raise ImageError(
             f"{sample.video_id}, frame {sample.frame}: a sample needs a uint8 image of {IMAGE_SIZE}x{IMAGE_SIZE}x3 and "
             f"a finite expression vector, got {sample.image.dtype} {sample.image.shape} and {expression.shape}."
@@ -191,14 +191,9 @@ def _record(sample: Sample, jpeg_quality: int) -> dict:
             f"{sample.video_id}, frame {sample.frame}: uncertainties must be finite, not negative, and as many as the "
             f"{len(expression)} coefficients, got {uncertainty.shape}; fit the video again."
         )
-    done, jpeg = cv2.imencode(
-        ".jpg", cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
-    )
-    if not done:
-        raise ImageError(f"{sample.video_id}, frame {sample.frame}: cannot be encoded as JPEG.")
     # The name goes in as bytes: LitData takes a string that happens to be the path of a file for the file itself.
     return {
-        "image": jpeg.tobytes(),
+        "image": sample.image if is_jpeg else _as_jpeg(sample, jpeg_quality),
         "expression": expression,
         "landmarks": landmarks.reshape(-1),
         "uncertainty": uncertainty,
@@ -206,6 +201,21 @@ def _record(sample: Sample, jpeg_quality: int) -> dict:
         "video_id": sample.video_id.encode(),
         "frame": int(sample.frame),
     }
+
+
+def _is_aligned(image: np.ndarray) -> bool:
+    return image.shape == (IMAGE_SIZE, IMAGE_SIZE, 3) and image.dtype == np.uint8
+
+
+def _as_jpeg(sample: Sample, quality: int) -> bytes:
+    import cv2
+
+    done, jpeg = cv2.imencode(
+        ".jpg", cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    if not done:
+        raise ImageError(f"{sample.video_id}, frame {sample.frame}: cannot be encoded as JPEG.")
+    return jpeg.tobytes()
 
 
 def _decoded(item: dict, input_size: int) -> dict:
