@@ -10,7 +10,6 @@ of the angle between two people's smiles; and the accuracy of the best threshold
 """
 
 import argparse
-import csv
 import json
 import os
 from collections.abc import Iterable
@@ -20,6 +19,8 @@ import numpy as np
 
 from assets.landmark_correspondence import load_detector_model
 from assets.workspace import Workspace
+from models.expression.images import read_image
+from models.expression.neutral_smile import measure_pairs, paired_photographs
 from models.fitting import fit_photographs
 from models.landmarks import LandmarkBackend, load_backend
 from models.morphable_model import MorphableModel
@@ -67,31 +68,17 @@ def measure_rendered(expressions: list[np.ndarray], truth: list[np.ndarray]) -> 
 
 def london(backend: LandmarkBackend, folder: Path) -> list[np.ndarray]:
     """Landmarks (2, 68, 2), neutral and smiling, of everybody of whom both photographs show a face."""
-    import cv2
-
     points: dict[str, dict[str, np.ndarray]] = {}
-    with open(folder / "manifest.csv", newline="") as file:
-        for row in csv.DictReader(file):
-            faces = backend.detect(cv2.cvtColor(cv2.imread(str(folder / row["file"])), cv2.COLOR_BGR2RGB))
-            if faces:
-                points.setdefault(row["subject"], {})[row["expression"]] = faces[0].points
+    for photograph in paired_photographs(folder):
+        faces = backend.detect(read_image(photograph.path))
+        if faces:
+            points.setdefault(photograph.subject, {})[photograph.expression] = faces[0].points
     return [np.stack([p["neutral"], p["happy"]]) for p in points.values() if len(p) == 2]
 
 
 def measure_london(expressions: list[np.ndarray]) -> dict[str, float]:
-    neutral, smiling = np.stack(expressions, 1)
-    smile = smiling - neutral
-    distance = np.linalg.norm(smile, axis=1)
-    direction = smile / distance[:, None]
-    count = len(smile)
-    along = np.concatenate([neutral, smiling]) @ smile.mean(0)
-    truth = np.repeat([False, True], count)
-    return {
-        "spread": float(np.sqrt(np.sum((neutral - neutral.mean(0)) ** 2, 1).mean()) / distance.mean()),
-        "offset": float(np.linalg.norm(neutral.mean(0)) / distance.mean()),
-        "cosine": float((np.sum(direction.sum(0) ** 2) - count) / (count * (count - 1))),
-        "accuracy": float(max(np.mean((along > threshold) == truth) for threshold in along)),
-    }
+    measured = measure_pairs(*np.stack(expressions, 1))
+    return {"accuracy" if name == "best_accuracy" else name: value for name, value in measured.items()}
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ def measure_rendered(
         return {}
     params = load_params(PARAMS)
     folder = _cache(params, model_file)
-    seen = model.with_detector(_errors(model, params, folder / "errors.npz", progress))
+    seen = model.with_detector(detector_errors(model, params, folder / "errors.npz", progress))
     people, frames = (1, 90) if quick else (3, 240)
     rows: dict[str, list[dict[str, float]]] = {}
     for generator in GENERATORS:
@@ -84,19 +84,22 @@ def _cache(params: Params, model_file: Path) -> Path:
     return cache_folder() / "benchmarks" / f"rendered-{version}"
 
 
-def _backend(params: Params):
+def project_backend(params: Params):
+    """The landmark backend that `params.yaml` names."""
     from models.landmarks.backend import load_backend
 
     return load_backend(params.landmarks.backend, **params.landmarks.options(params.landmarks.backend))
 
 
-def _errors(model: MorphableModel, params: Params, path: Path, progress: Callable[[str], None]) -> DetectorErrors:
-    """Where the detector's points lie on the model, and how they err."""
+def detector_errors(
+    model: MorphableModel, params: Params, path: Path, progress: Callable[[str], None]
+) -> DetectorErrors:
+    """Where the detector's points lie on the model, and how they err: from `path`, or learned and written there."""
     from models.landmarks.correspondence import learn_correspondence
 
     if not path.exists():
         progress("learning where the detector's points lie on the model")
-        found = learn_correspondence(model, _backend(params), params.landmark_correspondence)
+        found = learn_correspondence(model, project_backend(params), params.landmark_correspondence)
         save_arrays(path, **found.errors.arrays())
     return DetectorErrors(**load_arrays(path))
 
@@ -121,7 +124,7 @@ def _film(model: MorphableModel, params: Params, generator: str, person: int, fr
         try:
             detections = landmark_video(
                 film,
-                _backend(params),
+                project_backend(params),
                 max_frames=frames,
                 redetect_every=params.landmarks.redetect_every,
                 max_side=params.landmarks.max_side,
