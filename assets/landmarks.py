@@ -64,7 +64,7 @@ def landmark_one(job: LandmarkJob) -> list[dict]:
     else:
         found = landmark_video(
             job.video,
-            _warm_backend(job.settings),
+            warm_backend(job.settings),
             max_frames=job.max_frames,
             redetect_every=job.settings.redetect_every,
             max_side=job.settings.max_side,
@@ -78,7 +78,7 @@ def landmark_one(job: LandmarkJob) -> list[dict]:
 
 
 @cache
-def _warm_backend(settings: Landmarks):
+def warm_backend(settings: Landmarks):
     """One detector a process: its networks take longer to load than a short clip to go through them."""
     from models.landmarks.backend import load_backend
 

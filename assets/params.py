@@ -15,7 +15,7 @@ from models.expression.settings import Augmentation, Hardware, Optimisation, Tra
 from models.fitting.settings import FitSettings
 from models.landmarks.settings import CorrespondenceSettings
 from models.morphable_model.embedded import EmbeddedModelSettings
-from models.rendering.settings import SyntheticImageSettings, SyntheticVideoSettings
+from models.rendering.settings import SyntheticImageSettings, SyntheticVideoSettings, TrainingFaceSettings
 from models.storage import written_whole
 
 Share = Field(ge=0, le=1)
@@ -185,6 +185,20 @@ class FourDfab(Section):
     image: SyntheticImageSettings
 
 
+class RenderedFaces(Section):
+    """Rendered faces to learn from."""
+
+    subjects: int = Field(ge=0, description="people to train on; 0 trains on videos alone")
+    validation_subjects: int = Count
+    seed: int
+    photographs: str | None = Field(description="folder of frontal portraits of people at rest, for their skin")
+    photographs_pattern: str
+    hold_out_every: int = Field(ge=0, description="every so-manieth photograph is kept from training; 0 uses all")
+    jpeg_quality: int = Field(ge=1, le=100)
+    chunk_mb: int = Count
+    image: TrainingFaceSettings
+
+
 class ExpressionEvaluation(Section):
     """Errors on the test people."""
 
@@ -248,6 +262,7 @@ class Params(Section):
     facevid_splits: Splits
     facevid_shards: Shards
     deepexp3d: Training
+    rendered_faces: RenderedFaces
     four_dfab_samples: FourDfab
     deepexp3d_finetuned: Training
     expression_evaluation: ExpressionEvaluation

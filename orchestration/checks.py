@@ -223,6 +223,15 @@ def _facevid_shards(workspace: Workspace) -> Findings:
     yield from _samples_hold(workspace, "facevid_shards")
 
 
+@contract("rendered_faces")
+def _rendered_faces(workspace: Workspace) -> Findings:
+    """Images of 224x224 and finite targets of 28 coefficients; or why there are none."""
+    if reason := skip_reason(workspace, "rendered_faces"):
+        yield "skipped", True, reason
+        return
+    yield from _samples_hold(workspace, "rendered_faces")
+
+
 @contract("four_dfab_samples")
 def _four_dfab_samples(workspace: Workspace) -> Findings:
     """Images of 224x224 and finite targets of 28 coefficients; or why there are none."""

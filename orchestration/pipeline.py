@@ -41,8 +41,11 @@ STEPS = (
     ),
     Step(
         "retrain",
-        "Train DeepExp3D, fine-tune it, measure it, export and register it",
-        ("deepexp3d", "four_dfab_samples", "deepexp3d_finetuned", "expression_evaluation", "deepexp3d_export"),
+        "Render faces, train DeepExp3D, fine-tune it, measure it, export and register it",
+        (
+            *("rendered_faces", "deepexp3d", "four_dfab_samples", "deepexp3d_finetuned"),
+            *("expression_evaluation", "deepexp3d_export"),
+        ),
     ),
     Step("emotion", "Emotion classifiers, one benchmark at a time", BENCHMARK_STAGES, partitions="benchmarks"),
     Step(

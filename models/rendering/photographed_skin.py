@@ -4,7 +4,7 @@ Procedural skin has none of what makes real skin hard: pores, folds, beards, mak
 at rest, photographed from the front, gives a texture that any identity and expression can wear.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from models.fitting.camera import IMAGE_AXES, ScaledOrthographicCamera
 from models.morphable_model.model import EYE, INNER_FACE, SKIN, MorphableModel
 from models.rendering.mesh import vertex_normals
 from models.rendering.rasteriser import rasterise
+from models.storage import load_arrays, save_arrays
 
 # Skin that turns away by more than this is stretched beyond use: cosines where it begins to fade and where it is gone.
 _FACING = (0.42, 0.14)
@@ -34,12 +35,23 @@ class PhotographedSkin:
     def __len__(self) -> int:
         return len(self.textures)
 
+    def save(self, path: Path | str) -> None:
+        """Write the textures as npz."""
+        save_arrays(path, textures=self.textures, names=np.array(self.names))
 
-def unwrap_photographs(photographs: Sequence[Path], model: MorphableModel, backend) -> PhotographedSkin:
+    @classmethod
+    def load(cls, path: Path | str) -> "PhotographedSkin":
+        """Read what `save` wrote."""
+        arrays = load_arrays(path)
+        return cls(arrays["textures"], tuple(str(name) for name in arrays["names"]))
+
+
+def unwrap_photographs(photographs: Iterable[Path], model: MorphableModel, backend) -> PhotographedSkin:
     """Textures of photographs of people at rest who face the camera, one each; those without a face are left out.
 
     Parameters
     ----------
+    photographs : image files
     model : embedded model with the errors of the detector (`MorphableModel.with_detector`)
     backend : a `LandmarkBackend`
 

@@ -10,7 +10,7 @@ import pytest
 
 from assets.batches import read_index
 from assets.landmark_correspondence import offsets_path
-from assets.landmarks import _warm_backend, detect_landmarks
+from assets.landmarks import warm_backend, detect_landmarks
 from assets.morphable_model import model_path
 from assets.raw_videos import describe_raw_videos, take_in
 from assets.reconstructions import fit_reconstructions
@@ -27,7 +27,7 @@ BATCHES = ["batch-00000"]
 @pytest.fixture(autouse=True)
 def no_detector_in_memory():
     """A detector that an earlier test has loaded would hide that its weights are gone."""
-    _warm_backend.cache_clear()
+    warm_backend.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ GROUPS = {
         *("manual_review", "pruned_videos", "facevid_splits", "facevid_shards"),
     },
     "expression": {
-        *("deepexp3d", "four_dfab_samples", "deepexp3d_finetuned", "expression_evaluation", "deepexp3d_export")
+        *("rendered_faces", "deepexp3d", "four_dfab_samples", "deepexp3d_finetuned", "expression_evaluation"),
+        "deepexp3d_export",
     },
     "emotion": {*BENCHMARK_STAGES, "stress_detection", "view_invariance"},
     "rgbd": {"bu3dfe_scans", "depth_maps", "rgbd_networks", "rgbd_evaluation"},
