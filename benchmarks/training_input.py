@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from models.expression.alignment import IMAGE_SIZE
-from models.expression.shards import Sample, shard_loader, write_shards
+from models.expression.loading import shard_loader
+from models.expression.shards import Sample, write_shards
 
 SAMPLES, BATCH = 2000, 64
 

@@ -74,7 +74,7 @@ def predict_shards(
     """
     import torch
 
-    from models.expression.shards import shard_loader
+    from models.expression.loading import shard_loader
 
     loader = shard_loader(
         folder, batch_size=batch_size, workers=workers, shuffle=False, seed=0, input_size=network.input_size
@@ -87,5 +87,5 @@ def predict_shards(
             output = network(batch["image"].to(device), batch["landmarks"].to(device))
             predicted.append(output.float().cpu().numpy())
             expected.append(batch["expression"].numpy())
-            origin += zip(batch["video_id"], batch["frame"], strict=True)
+            origin += zip(batch["video_id"], batch["frame"].tolist(), strict=True)
     return np.concatenate(predicted), np.concatenate(expected), origin

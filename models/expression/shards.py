@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -103,64 +102,114 @@ def read_samples(folder: Path | str) -> Iterator[Sample]:
     ModelMismatchError
         The folder holds no such chunks.
     """
-    dataset = shard_dataset(folder, shuffle=False, seed=0, input_size=IMAGE_SIZE)
-    for index in range(len(dataset)):
-        item = dataset[index]
+    reader = ShardReader(folder)
+    for index in range(len(reader)):
+        record = reader[index]
         yield Sample(
-            image=item["image"],
-            expression=item["expression"],
-            landmarks=item["landmarks"],
-            video_id=item["video_id"],
-            frame=int(item["frame"]),
-            weight=float(item["weight"]),
-            uncertainty=item["uncertainty"].astype(np.float32),
+            image=decoded(record.jpeg, IMAGE_SIZE),
+            expression=record.expression,
+            landmarks=record.landmarks,
+            video_id=record.video_id,
+            frame=record.frame,
+            weight=record.weight,
+            uncertainty=record.uncertainty,
         )
 
 
-def shard_dataset(folder: Path | str, *, shuffle: bool, seed: int, input_size: int):
-    """A `litdata.StreamingDataset` over the chunks; items are dicts with an (S, S, 3) uint8 image.
+@dataclass(frozen=True)
+class Record:
+    """A sample as it is stored; see `Sample`. `jpeg` is (n,) uint8."""
 
-    The order depends on `seed` and the epoch alone, so that a loader can stop in the middle of an epoch and go on.
+    jpeg: np.ndarray
+    expression: np.ndarray
+    landmarks: np.ndarray
+    uncertainty: np.ndarray
+    weight: float
+    video_id: str
+    frame: int
+
+
+class ShardReader:
+    """Any sample of a folder, in any order, by any number of threads.
+
+    LitData's own reader is made for one chunk after the other: a sample from another chunk costs it a hundred times as
+    much. A chunk is the number of samples, the places where they and their end lie, and the samples; a sample is the
+    sizes of its values, and the values.
 
     Raises
     ------
     ModelMismatchError
         The folder holds no such chunks.
     """
-    from litdata import StreamingDataset
 
-    folder = Path(folder)
-    _check_index(folder)
-    return StreamingDataset(
-        str(folder.resolve()),
-        shuffle=shuffle,
-        seed=seed,
-        drop_last=False,
-        # A bound for copies of remote chunks; these are read where they lie, but LitData would speak of it every epoch.
-        max_cache_size="100GB",
-        transform=partial(_decoded, input_size=input_size),
-    )
+    def __init__(self, folder: Path | str):
+        chunks = _check_index(Path(folder))["chunks"]
+        self.chunk_sizes = tuple(chunk["chunk_size"] for chunk in chunks)
+        self._paths = [Path(folder) / chunk["filename"] for chunk in chunks]
+        self._mapped: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        for path, chunk in zip(self._paths, chunks, strict=True):
+            if not path.exists() or path.stat().st_size != chunk["chunk_bytes"]:
+                raise ModelMismatchError(f"{path}: missing or not whole; write the shards again.")
+        self._starts = np.cumsum([0, *self.chunk_sizes])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, index: int) -> Record:
+        """Sample `index`, counted over all chunks."""
+        chunk = int(np.searchsorted(self._starts, index, side="right")) - 1
+        values = self._values(chunk, index - int(self._starts[chunk]))
+        return Record(
+            jpeg=values["image"],
+            expression=values["expression"].view(np.float32),
+            landmarks=values["landmarks"].view(np.float32).reshape(68, 2),
+            uncertainty=values["uncertainty"].view(np.float16).astype(np.float32),
+            weight=float(values["weight"].view(np.float64)[0]),
+            video_id=values["video_id"].tobytes().decode(),
+            frame=int(values["frame"].view(np.int64)[0]),
+        )
+
+    def videos(self) -> np.ndarray:
+        """A number for each sample, (n,): the same for samples of one video that were written one after the other."""
+        numbers, latest = np.zeros(len(self), int), None
+        for index in range(len(self)):
+            chunk = int(np.searchsorted(self._starts, index, side="right")) - 1
+            name = self._values(chunk, index - int(self._starts[chunk]))["video_id"].tobytes()
+            numbers[index] = numbers[index - 1] + (name != latest) if index else 0
+            latest = name
+        return numbers
+
+    def _values(self, chunk: int, index: int) -> dict[str, np.ndarray]:
+        """The bytes of each value of a sample."""
+        data, places = self._chunk(chunk)
+        sample = data[places[index] : places[index + 1]]
+        header = 4 * len(FORMATS)
+        ends = np.cumsum([header, *sample[:header].view(np.uint32)])
+        # Copies: values do not lie at multiples of their size.
+        return {name: sample[ends[i] : ends[i + 1]].copy() for i, name in enumerate(FORMATS)}
+
+    def _chunk(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """A chunk's bytes, mapped into memory, and the places (samples + 1,) where its samples begin and end."""
+        if number not in self._mapped:
+            data = np.asarray(np.memmap(self._paths[number], np.uint8, mode="r"))
+            places = data[4 : 4 * (self.chunk_sizes[number] + 2)].view(np.uint32)
+            self._mapped[number] = data, places.astype(np.int64)
+        return self._mapped[number]
 
 
-def shard_loader(folder: Path | str, *, batch_size: int, workers: int, shuffle: bool, seed: int, input_size: int):
-    """A `litdata.StreamingDataLoader`, whose place within an epoch is part of a training checkpoint.
+def decoded(jpeg: np.ndarray, size: int) -> np.ndarray:
+    """An image (size, size, 3) uint8 RGB from the bytes of a JPEG.
 
-    Batches are dicts: image (B, S, S, 3) uint8, landmarks (B, 68, 2) float32 in pixels of the 224x224 image whatever S
-    is, expression and uncertainty (B, n_e) float32, weight (B,), video_id, frame.
+    The decoder leaves out what half or a quarter of the resolution does not show, the rest is averaged over areas.
     """
-    from litdata import StreamingDataLoader
+    import cv2
 
-    dataset = shard_dataset(folder, shuffle=shuffle, seed=seed, input_size=input_size)
-    return StreamingDataLoader(
-        dataset,
-        batch_size=batch_size,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        # A forked worker would inherit the locks of torch's threads; a fresh one reads the same chunks.
-        multiprocessing_context="spawn" if workers else None,
-        drop_last=shuffle and len(dataset) >= batch_size,
-        collate_fn=_collated,
-    )
+    reduced = {1: cv2.IMREAD_COLOR_BGR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+    factor = max(factor for factor in reduced if size * factor <= IMAGE_SIZE or factor == 1)
+    image = cv2.imdecode(jpeg, reduced[factor])
+    if image.shape[0] != size:
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def number_of_samples(folder: Path | str) -> int:
@@ -169,8 +218,6 @@ def number_of_samples(folder: Path | str) -> int:
 
 
 def _record(sample: Sample, jpeg_quality: int) -> dict:
-    import cv2
-
     expression = np.ascontiguousarray(sample.expression, np.float32)
     landmarks = np.ascontiguousarray(sample.landmarks, np.float32)
     stated = np.zeros_like(expression) if sample.uncertainty is None else sample.uncertainty
@@ -218,33 +265,19 @@ def _as_jpeg(sample: Sample, quality: int) -> bytes:
     return jpeg.tobytes()
 
 
-def _decoded(item: dict, input_size: int) -> dict:
-    """A stored record with its image decoded and shrunk to the size that the network works on."""
+def _is_aligned(image: np.ndarray) -> bool:
+    return image.shape == (IMAGE_SIZE, IMAGE_SIZE, 3) and image.dtype == np.uint8
+
+
+def _as_jpeg(sample: Sample, quality: int) -> bytes:
     import cv2
 
-    image = cv2.imdecode(np.frombuffer(item["image"], np.uint8), cv2.IMREAD_COLOR_RGB)
-    if image.shape[0] != input_size:
-        image = cv2.resize(image, (input_size, input_size), interpolation=cv2.INTER_AREA)
-    return {
-        **item,
-        "image": image,
-        "landmarks": item["landmarks"].reshape(68, 2),
-        "video_id": bytes(item["video_id"]).decode(),
-    }
-
-
-def _collated(items: list[dict]) -> dict:
-    import torch
-
-    return {
-        "image": torch.from_numpy(np.stack([item["image"] for item in items])),
-        "expression": torch.from_numpy(np.stack([item["expression"] for item in items])),
-        "landmarks": torch.from_numpy(np.stack([item["landmarks"] for item in items])),
-        "uncertainty": torch.from_numpy(np.stack([item["uncertainty"] for item in items]).astype(np.float32)),
-        "weight": torch.tensor([item["weight"] for item in items], dtype=torch.float32),
-        "video_id": [item["video_id"] for item in items],
-        "frame": [item["frame"] for item in items],
-    }
+    done, jpeg = cv2.imencode(
+        ".jpg", cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    if not done:
+        raise ImageError(f"{sample.video_id}, frame {sample.frame}: cannot be encoded as JPEG.")
+    return jpeg.tobytes()
 
 
 def _check_index(folder: Path) -> dict:

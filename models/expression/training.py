@@ -17,6 +17,7 @@ import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 
 from models.expression.contract import NetworkContract
+from models.expression.loading import shard_loader
 from models.expression.network import (
     CONTRACT,
     WEIGHTS,
@@ -26,7 +27,7 @@ from models.expression.network import (
     set_weights,
 )
 from models.expression.settings import Hardware, TrainingSettings
-from models.expression.shards import INDEX, number_of_samples, shard_loader
+from models.expression.shards import INDEX, number_of_samples
 from models.morphable_model.model import MorphableModel
 from models.packages import sha256_of
 from models.storage import written_whole
@@ -164,14 +165,14 @@ def _trainer(
         num_nodes=hardware.nodes,
         precision=_precision(hardware),
         sync_batchnorm=True,
-        # LitData gives each process its own part of the chunks.
+        # The loader gives each process its own batches.
         use_distributed_sampler=False,
         max_epochs=-1 if settings.max_epochs is None else settings.max_epochs,
         max_steps=-1 if settings.max_steps is None else settings.max_steps,
         max_time=None if settings.max_minutes is None else timedelta(minutes=settings.max_minutes),
         gradient_clip_val=settings.gradient_clip,
         logger=logger or False,
-        callbacks=[*callbacks, *averaging, _WholeNextEpoch(), _History(folder / HISTORY), keep_best, keep_last],
+        callbacks=[*callbacks, *averaging, _History(folder / HISTORY), keep_best, keep_last],
         default_root_dir=str(folder),
         num_sanity_val_steps=0,
         log_every_n_steps=10,
@@ -199,17 +200,6 @@ def _precision(hardware: Hardware) -> str:
     capabilities = torch.cpu.get_capabilities()
     # Without these instructions bf16 is emulated, and slower than fp32.
     return "bf16-mixed" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32-true"
-
-
-class _WholeNextEpoch(pl.Callback):
-    """After an epoch that began in the middle, the next begins at its beginning.
-
-    LitData's loader leaves its resumed state when it runs dry, but Lightning, which knows the number of batches, never
-    asks for the one that is not there.
-    """
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        trainer.train_dataloader.restore = False
 
 
 class _History(pl.Callback):

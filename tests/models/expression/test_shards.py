@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models.errors import ImageError, ModelMismatchError
-from models.expression.shards import Sample, number_of_samples, read_samples, shard_loader, write_shards
+from models.expression.alignment import IMAGE_SIZE
+from models.expression.shards import Sample, ShardReader, decoded, number_of_samples, read_samples, write_shards
 
 
 def unsure(sample, uncertainty):
@@ -56,8 +57,7 @@ def test_the_same_samples_give_the_same_bytes(patterned_samples, tmp_path):
 def test_reading_leaves_the_folder_as_it_is(patterned_samples, tmp_path):
     write_shards(patterned_samples(20, seed=2), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
     before = digest(tmp_path / "out")
-    for _ in shard_loader(tmp_path / "out", batch_size=4, workers=0, shuffle=True, seed=0, input_size=56):
-        pass
+    assert len(list(read_samples(tmp_path / "out"))) == 20
     assert digest(tmp_path / "out") == before
 
 
@@ -96,32 +96,6 @@ def test_what_a_killed_run_left_behind_is_cleared_away(patterned_samples, tmp_pa
     assert number_of_samples(tmp_path / "out") == 5
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_loader_goes_on_in_the_middle_of_an_epoch(patterned_samples, tmp_path, workers):
-    write_shards(patterned_samples(64, seed=2), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
-    options = {"batch_size": 8, "workers": workers, "shuffle": True, "seed": 5, "input_size": 56}
-
-    def names(batch):
-        return list(zip(batch["video_id"], batch["frame"], strict=True))
-
-    loader, whole = shard_loader(tmp_path / "out", **options), []
-    for batch in loader:
-        whole.append(names(batch))
-        if len(whole) == 3:
-            state = json.loads(json.dumps(loader.state_dict()))
-    assert len({name for batch in whole for name in batch}) == 64
-    resumed = shard_loader(tmp_path / "out", **options)
-    resumed.load_state_dict(state)
-    assert [names(batch) for batch in resumed] == whole[3:]
-
-
-def test_another_seed_gives_another_order(patterned_samples, tmp_path):
-    write_shards(patterned_samples(32, seed=2), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
-    options = {"batch_size": 32, "workers": 0, "shuffle": True, "input_size": 56}
-    orders = [next(iter(shard_loader(tmp_path / "out", seed=seed, **options)))["frame"] for seed in (1, 2)]
-    assert orders[0] != orders[1]
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -155,8 +129,51 @@ def test_chunks_that_would_be_unpickled_are_refused(patterned_samples, tmp_path)
 def test_an_expression_is_exact_unless_it_says_otherwise(patterned_samples, tmp_path):
     exact, vague = patterned_samples(2, seed=0)
     write_shards([exact, unsure(vague, 0.5)], tmp_path / "out", chunk_mb=1, jpeg_quality=90)
-    (batch,) = shard_loader(tmp_path / "out", batch_size=2, workers=0, shuffle=False, seed=0, input_size=56)
-    np.testing.assert_array_equal(batch["uncertainty"].numpy(), np.repeat([[0.0], [0.5]], 28, axis=1))
+    found = [sample.uncertainty for sample in read_samples(tmp_path / "out")]
+    np.testing.assert_array_equal(found, np.repeat([[0.0], [0.5]], 28, axis=1))
+
+
+def test_any_sample_can_be_read_as_litdata_reads_it(patterned_samples, tmp_path):
+    from litdata import StreamingDataset
+
+    samples = [unsure(sample, 0.25) for sample in patterned_samples(30, seed=2)]
+    write_shards(samples, tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
+    reader, theirs = ShardReader(tmp_path / "out"), StreamingDataset(str(tmp_path / "out"), shuffle=False)
+    assert len(reader.chunk_sizes) > 3
+    for index in np.random.default_rng(0).permutation(30):
+        record, item = reader[index], theirs[int(index)]
+        assert (record.video_id.encode(), record.frame) == (bytes(item["video_id"]), item["frame"])
+        assert record.weight == item["weight"]
+        assert record.jpeg.tobytes() == bytes(item["image"])
+        for name in ("expression", "landmarks", "uncertainty"):
+            np.testing.assert_array_equal(getattr(record, name).reshape(-1), item[name])
+
+
+def test_samples_of_a_video_share_a_number(patterned_samples, tmp_path):
+    write_shards(patterned_samples(30, seed=2), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
+    np.testing.assert_array_equal(ShardReader(tmp_path / "out").videos(), np.arange(30) // 8)
+
+
+@pytest.mark.parametrize("damage", ["missing", "short"])
+def test_a_damaged_chunk_is_named(patterned_samples, tmp_path, damage):
+    write_shards(patterned_samples(30, seed=2), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
+    chunk = sorted((tmp_path / "out").glob("*.bin"))[1]
+    chunk.unlink() if damage == "missing" else chunk.write_bytes(chunk.read_bytes()[:-10])
+    with pytest.raises(ModelMismatchError, match=rf"{chunk.name}.*write the shards again"):
+        ShardReader(tmp_path / "out")
+
+
+@pytest.mark.parametrize("size", [28, 56, 64, 100, 112, 224])
+def test_a_small_image_is_the_large_one_averaged_over_areas(patterned_samples, tmp_path, size):
+    """The decoder's own shrinking must neither shift the image nor swap its colours."""
+    import cv2
+
+    image = cv2.resize(np.random.default_rng(0).integers(0, 255, (14, 14, 3), np.uint8), (IMAGE_SIZE, IMAGE_SIZE))
+    sample = replace(patterned_samples(1, seed=0)[0], image=image)
+    write_shards([sample], tmp_path / "out", chunk_mb=1, jpeg_quality=95)
+    expected = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA).astype(int)
+    found = decoded(ShardReader(tmp_path / "out")[0].jpeg, size)
+    assert np.abs(found - expected).mean() < 2.5
 
 
 @pytest.mark.parametrize("uncertainty", [np.full(28, np.nan), np.full(28, -0.1), np.zeros(27)])
