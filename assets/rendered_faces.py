@@ -1,7 +1,5 @@
 """Rendered faces with exact labels, as training data beside the fitted videos."""
 
-import hashlib
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ import dagster as dg
 from tqdm import tqdm
 
 from assets.facevid_shards import samples_figure
-from assets.landmark_correspondence import load_detector_model
+from assets.landmark_correspondence import load_detector_model, offsets_path
 from assets.landmarks import warm_backend
 from assets.morphable_model import model_path, no_synthetic_heads
 from assets.params import Landmarks, RenderedFaces
@@ -19,6 +17,7 @@ from assets.pool import each
 from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skipped
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError, ImageError
+from models.packages import sha256_of
 
 STAGE = "rendered_faces"
 SKINS = "skins.npz"
@@ -53,7 +52,7 @@ def write_rendered_faces(workspace: Workspace) -> StageResult:
         return skipped(workspace, STAGE, "skipped: rendered_faces.subjects is 0 in params.yaml")
     counts, refused = render_shards(workspace, settings, workspace.data(STAGE))
     picture = workspace.data(STAGE, "samples.jpg")
-    _figure(workspace.data(STAGE, "train"), counts["train"], picture)
+    _figure(workspace.data(STAGE, "train"), picture)
     return StageResult(
         {"data": "synthetic"}
         | {f"{split} images": count for split, count in counts.items()}
@@ -77,8 +76,9 @@ def render_shards(workspace: Workspace, settings: RenderedFaces, folder: Path) -
     from models.expression.rendered_samples import load_samples
     from models.expression.shards import write_shards
 
-    scratch = workspace.scratch(STAGE, _fingerprint(workspace, settings))
-    skins = _skins(workspace, settings, scratch)
+    photographs = photographs_to_wear(workspace, settings)
+    scratch = workspace.scratch(STAGE, _fingerprint(workspace, settings, photographs))
+    skins = _skins(workspace, photographs, scratch / SKINS) if photographs else None
     people = {"train": range(settings.subjects), "val": range(-settings.validation_subjects, 0)}
     counts, refused = {}, 0
     for split, subjects in people.items():
@@ -143,23 +143,38 @@ def _samples(jobs: list[RenderJob]) -> Iterator:
             yield Sample(image, part.expression[place], part.landmarks[place], name, int(part.take[place]))
 
 
-def _skins(workspace: Workspace, settings: RenderedFaces, scratch: Path) -> Path | None:
-    """File with the skins of the photographs, unwrapped once; None where no photographs are named."""
+def photographs_to_wear(workspace: Workspace, settings: RenderedFaces) -> list[Path]:
+    """The photographs whose skin is worn, those that are held out left aside; none where no folder is named.
+
+    Raises
+    ------
+    ImageError
+        The folder is missing, or no photograph is left.
+    """
+    if settings.photographs is None:
+        return []
+    folder = workspace.path(settings.photographs)
+    photographs = sorted(folder.glob(settings.photographs_pattern))
+    if not photographs:
+        raise ImageError(
+            f"{folder}: holds no photograph named {settings.photographs_pattern}; correct "
+            "rendered_faces.photographs in params.yaml, or set it to null for painted skin."
+        )
+    kept = [path for place, path in enumerate(photographs) if not held_out(place, settings)]
+    if not kept:
+        raise ImageError(
+            f"{folder}: rendered_faces.hold_out_every of {settings.hold_out_every} leaves no photograph to wear; "
+            "set it to 0 or to 2 and more in params.yaml."
+        )
+    return kept
+
+
+def _skins(workspace: Workspace, photographs: list[Path], path: Path) -> Path:
+    """The file with the skins of the photographs, which are unwrapped once."""
     from models.rendering.photographed_skin import unwrap_photographs
 
-    if settings.photographs is None:
-        return None
-    path = scratch / SKINS
     if not path.exists():
-        folder = workspace.path(settings.photographs)
-        photographs = sorted(folder.glob(settings.photographs_pattern))
-        if not photographs:
-            raise ImageError(
-                f"{folder}: holds no photograph named {settings.photographs_pattern}; correct "
-                "rendered_faces.photographs in params.yaml, or set it to null for painted skin."
-            )
-        kept = [photo for place, photo in enumerate(photographs) if not held_out(place, settings)]
-        shown = tqdm(kept, desc="skin", unit="photograph")
+        shown = tqdm(photographs, desc="skin", unit="photograph")
         unwrap_photographs(shown, load_detector_model(workspace), warm_backend(_detector(workspace))).save(path)
     return path
 
@@ -175,19 +190,17 @@ def held_out(place: int, settings: RenderedFaces) -> bool:
     return bool(settings.hold_out_every) and place % settings.hold_out_every == settings.hold_out_every - 1
 
 
-def _fingerprint(workspace: Workspace, settings: RenderedFaces) -> str:
-    text = json.dumps(
-        [workspace.fingerprint(STAGE, apart_from=[STAGE]), settings.model_dump(mode="json")], sort_keys=True
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+def _fingerprint(workspace: Workspace, settings: RenderedFaces, photographs: list[Path]) -> str:
+    """Hash of what decides each part: `settings` take the place of the project's own."""
+    sources = [sha256_of(path) for path in (model_path(workspace), offsets_path(workspace), *photographs)]
+    return workspace.fingerprint(STAGE, settings.model_dump_json(), *sources, apart_from=[STAGE])
 
 
-def _figure(shards: Path, count: int, picture: Path) -> None:
-    from models.expression.shards import read_samples
+def _figure(shards: Path, picture: Path) -> None:
+    from models.expression.shards import ShardReader
 
-    step = max(1, count // 24)
-    shown = [sample for place, sample in enumerate(read_samples(shards)) if place % step == 0]
-    samples_figure(shown[:24], picture)
+    reader = ShardReader(shards)
+    samples_figure([reader.sample(place) for place in range(0, len(reader), max(1, len(reader) // 24))][:24], picture)
 
 
 @dg.asset(

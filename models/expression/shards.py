@@ -104,16 +104,7 @@ def read_samples(folder: Path | str) -> Iterator[Sample]:
     """
     reader = ShardReader(folder)
     for index in range(len(reader)):
-        record = reader[index]
-        yield Sample(
-            image=decoded(record.jpeg, IMAGE_SIZE),
-            expression=record.expression,
-            landmarks=record.landmarks,
-            video_id=record.video_id,
-            frame=record.frame,
-            weight=record.weight,
-            uncertainty=record.uncertainty,
-        )
+        yield reader.sample(index)
 
 
 @dataclass(frozen=True)
@@ -167,6 +158,19 @@ class ShardReader:
             weight=float(values["weight"].view(np.float64)[0]),
             video_id=values["video_id"].tobytes().decode(),
             frame=int(values["frame"].view(np.int64)[0]),
+        )
+
+    def sample(self, index: int) -> Sample:
+        """Sample `index` with its image decoded."""
+        record = self[index]
+        return Sample(
+            image=decoded(record.jpeg, IMAGE_SIZE),
+            expression=record.expression,
+            landmarks=record.landmarks,
+            video_id=record.video_id,
+            frame=record.frame,
+            weight=record.weight,
+            uncertainty=record.uncertainty,
         )
 
     def videos(self) -> np.ndarray:
@@ -223,10 +227,11 @@ def _record(sample: Sample, jpeg_quality: int) -> dict:
     stated = np.zeros_like(expression) if sample.uncertainty is None else sample.uncertainty
     uncertainty = np.ascontiguousarray(stated, np.float16)
     is_jpeg = isinstance(sample.image, bytes)
-    if not (is_jpeg or _is_aligned(sample.image)) or expression.ndim != 1 or not np.isfinite(expression).all():
+    if not _is_aligned(sample.image) or expression.ndim != 1 or not np.isfinite(expression).all():
+        given = f"{len(sample.image)} bytes" if is_jpeg else f"{sample.image.dtype} {sample.image.shape}"
         raise ImageError(
-            f"{sample.video_id}, frame {sample.frame}: a sample needs a uint8 image of {IMAGE_SIZE}x{IMAGE_SIZE}x3 and "
-            f"a finite expression vector, got {sample.image.dtype} {sample.image.shape} and {expression.shape}."
+            f"{sample.video_id}, frame {sample.frame}: a sample needs a uint8 image of {IMAGE_SIZE}x{IMAGE_SIZE}x3, or "
+            f"such an image as JPEG, and a finite expression vector, got {given} and {expression.shape}."
         )
     if landmarks.shape != (68, 2) or not np.isfinite(landmarks).all():
         raise ImageError(
@@ -250,23 +255,18 @@ def _record(sample: Sample, jpeg_quality: int) -> dict:
     }
 
 
-def _is_aligned(image: np.ndarray) -> bool:
+def _is_aligned(image: np.ndarray | bytes) -> bool:
+    if isinstance(image, bytes):
+        return _is_aligned_jpeg(image)
     return image.shape == (IMAGE_SIZE, IMAGE_SIZE, 3) and image.dtype == np.uint8
 
 
-def _as_jpeg(sample: Sample, quality: int) -> bytes:
+def _is_aligned_jpeg(data: bytes) -> bool:
+    """Whether a JPEG shows an image of the right size, as an eighth of its resolution tells."""
     import cv2
 
-    done, jpeg = cv2.imencode(
-        ".jpg", cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )
-    if not done:
-        raise ImageError(f"{sample.video_id}, frame {sample.frame}: cannot be encoded as JPEG.")
-    return jpeg.tobytes()
-
-
-def _is_aligned(image: np.ndarray) -> bool:
-    return image.shape == (IMAGE_SIZE, IMAGE_SIZE, 3) and image.dtype == np.uint8
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8) if data else None
+    return data[:2] == b"\xff\xd8" and image is not None and image.shape == (IMAGE_SIZE // 8, IMAGE_SIZE // 8)
 
 
 def _as_jpeg(sample: Sample, quality: int) -> bytes:

@@ -59,7 +59,9 @@ def expose(light: np.ndarray, sensor: Sensor, frame: int, rng: np.random.Generat
         light = cv2.cvtColor(cv2.cvtColor(light, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     # What demosaicing and compression leave of noise is mostly in the brightness.
     noise = rng.standard_normal(light.shape[:2], dtype=np.float32)
-    exposure = (sensor.gain[frame] * sensor.cast * 256).astype(np.float32)
+    # A camera without colour has no cast either.
+    cast = np.ones(3) if sensor.grey else sensor.cast
+    exposure = (sensor.gain[frame] * cast * 256).astype(np.float32)
     return _digitised(light, exposure, _curve(sensor.gamma), noise, np.float32(sensor.noise))
 
 
