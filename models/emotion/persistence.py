@@ -4,14 +4,17 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 from models.emotion.ecoc import EcocSvm
+from models.emotion.zero_shot import LinearEmotionClassifier
 from models.errors import ModelMismatchError, WeightsMissingError
 from models.storage import written_whole
 
-# Beside numpy arrays and scikit-learn's own estimators, which skops trusts, a file may hold this and nothing else.
-TRUSTED = ["models.emotion.ecoc.EcocSvm"]
+# Beside numpy arrays and scikit-learn's own estimators, which skops trusts, a file may hold these and nothing else.
+TRUSTED = ["models.emotion.ecoc.EcocSvm", "models.emotion.zero_shot.LinearEmotionClassifier"]
+
+EmotionClassifier = EcocSvm | LinearEmotionClassifier
 
 
-def save_classifier(classifier: EcocSvm, path: Path | str) -> None:
+def save_classifier(classifier: EmotionClassifier, path: Path | str) -> None:
     """Write a fitted classifier."""
     import skops.io
 
@@ -19,7 +22,7 @@ def save_classifier(classifier: EcocSvm, path: Path | str) -> None:
         skops.io.dump(classifier, temporary)
 
 
-def load_classifier(path: Path | str, features: int | None = None) -> EcocSvm:
+def load_classifier(path: Path | str, features: int | None = None) -> EmotionClassifier:
     """Read a classifier; `features`, where given, is how many it must take.
 
     Raises
@@ -40,7 +43,7 @@ def load_classifier(path: Path | str, features: int | None = None) -> EcocSvm:
         raise WeightsMissingError(
             f"{path}: not a readable classifier ({error}); train it, or copy it there."
         ) from error
-    if not isinstance(classifier, EcocSvm) or not hasattr(classifier, "learners_"):
+    if not isinstance(classifier, EmotionClassifier) or not hasattr(classifier, "classes_"):
         raise ModelMismatchError(f"{path}: holds a {type(classifier).__name__}, not a fitted emotion classifier.")
     if features is not None and classifier.n_features_in_ != features:
         raise ModelMismatchError(

@@ -42,3 +42,32 @@ class EvaluationSettings:
     folds: int
     repeats: int
     search: SearchSettings
+
+
+@dataclass(frozen=True)
+class ZeroShotSettings:
+    """How a classifier learns emotions from rendered faces alone (`models.emotion.zero_shot`).
+
+    Attributes
+    ----------
+    people : rendered; each poses all seven emotions once
+    intensity : weakest and strongest posing of a prototype
+    yaw_spread : degrees of the heads about the frontal view
+    neutral_scatter : root mean square distance from the prototype's rest of real people's neutral vectors, over the
+        mean distance from neutral to smile; what an unknown camera adds for everybody included
+    scatter : of the other emotions likewise; smaller, because who poses an emotion shows more of it than of chance
+    error_share : how much of the scatter has the shape that neutral faces of renders have
+    strength_deviation : of the logarithm of the factor on each copy
+    copies : of each picture's features
+    C : of the classifier
+    """
+
+    people: int = 250
+    intensity: tuple[float, float] = (0.55, 1.15)
+    yaw_spread: float = 12.0
+    neutral_scatter: float = 0.7
+    scatter: float = 0.4
+    error_share: float = 0.5
+    strength_deviation: float = 0.25
+    copies: int = 8
+    C: float = 1.0

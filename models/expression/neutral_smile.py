@@ -138,18 +138,25 @@ class SmileRule:
     threshold: float
 
     @classmethod
-    def learned(cls, neutral: np.ndarray, smiling: np.ndarray) -> "SmileRule":
-        """The rule between neutral (N, D) and smiling faces (M, D): the mean smile, and the middle of the two means.
+    def learned(cls, neutral: np.ndarray, smiling: np.ndarray, scatter: float = 0.15) -> "SmileRule":
+        """The rule between rendered neutral (N, D) and smiling faces (M, D), for real people.
 
         The direction is that of the means, not Fisher's: people differ otherwise than renders do, and what varies
         little among these must not be given weight for that. The threshold lies where both kinds are equally many of
         their own standard deviations away, so that smiles, of which there are weak and strong ones, may vary more.
+
+        Parameters
+        ----------
+        scatter : standard deviation of what real faces scatter along the direction and renders do not, over the
+            distance between the means
         """
         direction = smiling.mean(0) - neutral.mean(0)
-        direction /= np.linalg.norm(direction)
+        distance = np.linalg.norm(direction)
+        direction /= distance
         low, high = neutral @ direction, smiling @ direction
-        share = low.std() / max(low.std() + high.std(), np.finfo(float).tiny)
-        return cls(direction, float(low.mean() + share * (high.mean() - low.mean())))
+        deviations = [np.hypot(scores.std(), scatter * distance) for scores in (low, high)]
+        share = deviations[0] / max(sum(deviations), np.finfo(float).tiny)
+        return cls(direction, float(low.mean() + share * distance))
 
     def smiles(self, expressions: np.ndarray) -> np.ndarray:
         """Whether each face (F, D) smiles, (F,) bool."""

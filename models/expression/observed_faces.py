@@ -91,6 +91,22 @@ def network_expressions(session: NetworkSession, faces: ObservedFaces) -> np.nda
     return expressions
 
 
+def torch_expressions(network, faces: ObservedFaces, size: int) -> np.ndarray:
+    """As `network_expressions`, by an `ExpressionNetwork` of `size` outputs that is not exported."""
+    import torch
+
+    found = np.flatnonzero(faces.found)
+    device = next(network.parameters()).device
+    expressions = np.full((len(faces), size), np.nan)
+    network.eval()
+    with torch.inference_mode():
+        for start in range(0, len(found), BATCH):
+            chosen = found[start : start + BATCH]
+            inputs = (torch.from_numpy(values[chosen]).to(device) for values in (faces.aligned, faces.aligned_points))
+            expressions[chosen] = network(*inputs).float().cpu().numpy()
+    return expressions
+
+
 def single_image_expressions(
     faces: ObservedFaces, model: MorphableModel, settings: FitSettings | None = None
 ) -> np.ndarray:

@@ -1,13 +1,13 @@
 """How the error of e grows as pictures get worse: hidden, blurred, small, dark, lit from the side, turned away."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from models.expression.evaluation_settings import RobustnessSettings
 from models.expression.unseen_people import SEED, UnseenFace, turned_and_lit
 from models.morphable_model.model import LEFT_EYE, RIGHT_EYE, MorphableModel
-from models.rendering.settings import SyntheticVideoSettings
 
 # What a severity is measured in, by the name of its kind.
 UNITS = {
@@ -20,20 +20,6 @@ UNITS = {
 }
 # Standard deviation of a sensor's noise in the dark, grey levels of 255.
 _DARK_NOISE = 3.0
-
-
-@dataclass(frozen=True)
-class RobustnessSettings:
-    """Severities of each kind, mildest first, and the people on whom they are tried, one strong expression each."""
-
-    people: int = 48
-    occlusion: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5)
-    blur: tuple[float, ...] = (2.0, 4.0, 6.0, 9.0, 13.0)
-    resolution: tuple[float, ...] = (96, 64, 48, 32, 24)
-    darkness: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
-    light: tuple[float, ...] = (30.0, 60.0, 80.0, 100.0)
-    yaw: tuple[float, ...] = (15.0, 30.0, 45.0, 60.0, 70.0)
-    picture: SyntheticVideoSettings = field(default_factory=SyntheticVideoSettings)
 
 
 def degraded_faces(model: MorphableModel, settings: RobustnessSettings, seed: int = SEED) -> Iterator[UnseenFace]:

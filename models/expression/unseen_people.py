@@ -1,10 +1,11 @@
 """Pictures of rendered people whom no training shows, each with its true expression: what estimates are judged by."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.expression.evaluation_settings import UnseenSettings
 from models.fitting.camera import ScaledOrthographicCamera
 from models.morphable_model.expressions import (
     EMOTION_PROTOTYPES,
@@ -47,29 +48,6 @@ class UnseenFace:
     landmarks: np.ndarray
     subject: int
     condition: str
-
-
-@dataclass(frozen=True)
-class UnseenSettings:
-    """How many people and pictures estimates are judged by.
-
-    Attributes
-    ----------
-    people, moments : people, and pictures of each with independent expressions, views and lights
-    largest_yaw : degrees, of those pictures
-    pairs : moments of each of `pair_people` that are seen from the front and in semi-profile at once
-    pair_people : people of the pairs
-    posing_people : people of whom one neutral and one smiling picture is taken
-    picture : light, camera, glasses and occluders
-    """
-
-    people: int = 60
-    moments: int = 12
-    largest_yaw: float = 45.0
-    pair_people: int = 60
-    pairs: int = 2
-    posing_people: int = 120
-    picture: SyntheticVideoSettings = field(default_factory=SyntheticVideoSettings)
 
 
 def moments(model: MorphableModel, settings: UnseenSettings, seed: int = SEED) -> Iterator[UnseenFace]:
@@ -119,6 +97,17 @@ def neutral_and_smile(model: MorphableModel, settings: UnseenSettings, seed: int
         video = _stills(model, person, seed, activations, angles, plain, rng)
         for frame, condition in enumerate(("neutral", "happy")):
             yield _picture(replace(video, lighting=sample_lighting(rng)), frame, person, condition)
+
+
+def posed_emotions(model: MorphableModel, settings: UnseenSettings, seed: int = SEED) -> Iterator[UnseenFace]:
+    """People who pose each of the seven emotions, more or less facing the camera; the condition names the emotion."""
+    plain = replace(settings.picture, occluder_share=0.0)
+    for person in range(settings.emotion_people):
+        rng = np.random.default_rng([seed, person, 6])
+        activations = np.stack([_posed(emotion, rng) for emotion in EMOTION_PROTOTYPES])
+        video = _stills(model, person, seed, activations, _angles(rng, 12 * rng.normal(size=7)), plain, rng)
+        for frame, emotion in enumerate(EMOTION_PROTOTYPES):
+            yield _picture(replace(video, lighting=sample_lighting(rng)), frame, person, emotion)
 
 
 def side_light(azimuth: float) -> Lighting:

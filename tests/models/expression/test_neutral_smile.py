@@ -53,7 +53,10 @@ def test_a_rule_learned_on_some_people_holds_for_others():
 def test_a_rule_leaves_more_room_to_the_kind_that_varies_more():
     neutral, smiling = people(500, 0.1)
     smiling = neutral + np.random.default_rng(3).uniform(0.6, 1.4, (500, 1)) * np.eye(6)[0]
-    assert SmileRule.learned(neutral, smiling).threshold < 0.35
+    thresholds = [SmileRule.learned(neutral, smiling, scatter).threshold for scatter in (0.0, 0.15, 10.0)]
+    assert thresholds[0] < thresholds[1] < 0.4
+    # What scatters far more than either leaves nothing to choose but the middle.
+    assert thresholds[2] == pytest.approx(0.5, abs=0.01)
 
 
 def test_only_people_of_whom_both_pictures_are_known_count():

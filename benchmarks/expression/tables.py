@@ -1,0 +1,189 @@
+"""The figures as tables: in the terminal, and in the page that documents the network."""
+
+import json
+from pathlib import Path
+
+from benchmarks.expression.measures import RENAMED
+from models.errors import ParamsError
+from models.expression.robustness import UNITS
+from models.storage import written_whole
+
+BEGIN = "<!-- benchmark: written by `python -m benchmarks.expression --docs` -->"
+END = "<!-- end of benchmark -->"
+
+# The methods' names in tables, with the prefix of their keys.
+METHODS = {"network": "", "fit of one image": "single_image_", "per-frame fit [31]": "per_frame_"}
+# Rows of the first table: label, and the key of each method with `{}` for its prefix.
+COMPARED = {
+    "MSE, rendered test people, known truth": "{}mse",
+    "the same, mm²": "{}mse_mm2",
+    "vertex RMS over the inter-ocular distance": "{}vertex_rms",
+    "share of the variance explained": "{}explained_variance",
+    "MSE, test videos, against the whole-video fit": "fitted_{}mse",
+    "MSE between 45° and frontal": "{}view_invariance_mse",
+    "the same over the variance of e": "{}view_invariance_mse_share",
+    "person recognised from e": "{}identity_leakage",
+    "variance of e over neutral faces": "{}neutral_variance",
+    "London: spread of neutral faces": "{}london_spread",
+    "London: distance of their mean from zero": "{}london_offset",
+    "London: cosine of two people's smiles": "{}london_cosine",
+    "London: smile told from neutral, learned on renders": "{}london_accuracy",
+    "London: the same, best threshold": "{}london_best_accuracy",
+    "London: spread, standard deviations": "{}london_spread_std",
+    "London: distance from zero, standard deviations": "{}london_offset_std",
+    "London: cosine, standard deviations": "{}london_cosine_std",
+}
+ABLATION_COLUMNS = {
+    "note": "what is different",
+    "images_seen": "images seen",
+    "mse": "MSE, rendered",
+    "fitted_mse": "MSE, fitted",
+    "view_invariance_mse": "MSE, views",
+    "identity_leakage": "person recognised",
+    "london_spread": "London spread",
+    "london_offset": "offset",
+    "london_cosine": "cosine",
+    "london_accuracy": "accuracy",
+}
+
+
+def tables(figures: dict[str, float], ablations: list[dict]) -> str:
+    """All tables in Markdown; rows and cells without a figure are left out or empty."""
+    parts = [_heading(figures), _compared(figures), _robustness(figures)]
+    parts += [_subgroups(figures), _zero_shot(figures), _ablations(ablations)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def write_ablation(folder: Path, name: str, note: str, images_seen: int | None, figures: dict[str, float]) -> None:
+    """Keep what an experiment changed and what came of it, as `folder/NAME.json`.
+
+    Raises
+    ------
+    ParamsError
+        The name is no file's name.
+    """
+    if not name or Path(name).name != name:
+        raise ParamsError(f"'{name}' cannot name an ablation: use a plain word without slashes.")
+    kept = {key: figures[key] for key in ABLATION_COLUMNS if key in figures}
+    content = {"name": name, "note": note, "images_seen": images_seen, **kept}
+    with written_whole(folder / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def ablation_rows(folder: Path) -> list[dict]:
+    """The ablations of a folder, by file name.
+
+    Raises
+    ------
+    ParamsError
+        A file is not what `write_ablation` writes.
+    """
+    rows = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            row = json.loads(path.read_text())
+            row["name"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ParamsError(f"{path}: no ablation ({error}); remove it or measure it again.") from error
+        rows.append(row)
+    return rows
+
+
+def write_into_page(page: Path, text: str) -> None:
+    """Put a text between the two marks of a page.
+
+    Raises
+    ------
+    ParamsError
+        The page has no such marks.
+    """
+    whole = page.read_text()
+    if whole.count(BEGIN) != 1 or whole.count(END) != 1:
+        raise ParamsError(f"{page}: needs the lines '{BEGIN}' and '{END}' once each, where the tables are to go.")
+    before, rest = whole.split(BEGIN)
+    after = rest.split(END)[1]
+    with written_whole(page) as temporary:
+        temporary.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+
+
+def number(value: float | int | str | None) -> str:
+    """Three significant digits, without exponents; whole numbers and text as they are; nothing for None."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, int) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}"
+
+
+def table(corner: str, columns: list[str], rows: dict[str, list]) -> str:
+    """A Markdown table; rows all of whose cells are None are left out, and the whole table where none is left."""
+    lines = [
+        f"| {label} | {' | '.join(number(cell) for cell in cells)} |"
+        for label, cells in rows.items()
+        if any(cell is not None for cell in cells)
+    ]
+    if not lines:
+        return ""
+    return "\n".join([f"| {corner} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|", *lines])
+
+
+def _heading(figures: dict[str, float]) -> str:
+    counts = f"{figures.get('moments', 0):,} rendered faces of {figures.get('people', 0)} people"
+    if "london_people" in figures:
+        counts += f", {figures['london_people']} people of the London set"
+    if "rest_mse" in figures:
+        counts += f". An answer that is always zero has an MSE of {number(figures['rest_mse'])} on the rendered faces"
+    if "identity_leakage_chance" in figures:
+        counts += (
+            f"; the probe recognises a person from the true e in {number(figures['identity_leakage_true'])} of the "
+            f"pictures, and by guessing in {number(figures['identity_leakage_chance'])}"
+        )
+    return f"{counts}."
+
+
+def _compared(figures: dict[str, float]) -> str:
+    def value(pattern: str, prefix: str) -> float | None:
+        key = pattern.format(prefix)
+        return figures.get(RENAMED.get(key, key))
+
+    rows = {label: [value(pattern, prefix) for prefix in METHODS.values()] for label, pattern in COMPARED.items()}
+    return table("", list(METHODS), rows)
+
+
+def _robustness(figures: dict[str, float]) -> str:
+    """One row for each severity: MSE of the network and of the fit of one image, and how many faces were found."""
+    rows: dict[str, list] = {}
+    names = [key.removeprefix("robustness_found_") for key in figures if key.startswith("robustness_found_")]
+    for name in names:
+        kind, _, level = name.partition("_")
+        label = "as it is" if kind == "plain" else f"{kind}: {level} ({UNITS[kind]})"
+        keys = (f"robustness_{name}", f"robustness_single_image_{name}", f"robustness_found_{name}")
+        rows[label] = [figures.get(key) for key in keys]
+    return table("MSE under severities", ["network", "fit of one image", "faces found"], rows)
+
+
+def _subgroups(figures: dict[str, float]) -> str:
+    rows = {}
+    for key in figures:
+        if key.startswith("london_people_"):
+            group = key.removeprefix("london_people_")
+            columns = ("people", "spread", "accuracy")
+            rows[group.replace("_", " ")] = [figures.get(f"london_{column}_{group}") for column in columns]
+    return table("London faces by group", ["people", "spread of neutral", "smile told from neutral"], rows)
+
+
+def _zero_shot(figures: dict[str, float]) -> str:
+    labels = {
+        "zero_shot_rendered_accuracy": "accuracy, posed emotions of rendered people",
+        "zero_shot_rendered_log_loss": "log loss there",
+        "zero_shot_london_accuracy": "accuracy, London faces, seven answers",
+        "zero_shot_london_binary_accuracy": "London faces, the likelier of neutral and happy",
+        "zero_shot_microseconds_1": "microseconds a row, one row",
+        "zero_shot_microseconds_8": "microseconds a row, eight rows",
+    }
+    return table("emotions without real labels", [""], {label: [figures.get(key)] for key, label in labels.items()})
+
+
+def _ablations(ablations: list[dict]) -> str:
+    rows = {row["name"]: [row.get(key) for key in ABLATION_COLUMNS] for row in ablations}
+    return table("ablation", list(ABLATION_COLUMNS.values()), rows)
