@@ -17,7 +17,6 @@ def train_deepexp3d(workspace: Workspace) -> StageResult:
     return train_stage(
         workspace,
         STAGE,
-        workspace.data("facevid_shards"),
         workspace.params.deepexp3d,
         synthetic=only_synthetic(workspace),
     )

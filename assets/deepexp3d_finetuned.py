@@ -18,7 +18,6 @@ def finetune_deepexp3d(workspace: Workspace) -> StageResult:
     return train_stage(
         workspace,
         STAGE,
-        workspace.data("four_dfab_samples"),
         workspace.params.deepexp3d_finetuned,
         synthetic=True,
         init_from=workspace.data("deepexp3d"),

@@ -11,7 +11,14 @@ from pydantic import Field
 
 from models.emotion.settings import SearchSettings
 from models.errors import ParamsError
-from models.expression.settings import Augmentation, Hardware, Optimisation, TrainingSettings
+from models.expression.settings import (
+    Augmentation,
+    Hardware,
+    LossWeights,
+    Optimisation,
+    Resolution,
+    TrainingSettings,
+)
 from models.fitting.settings import FitSettings
 from models.landmarks.settings import CorrespondenceSettings
 from models.morphable_model.embedded import EmbeddedModelSettings
@@ -152,10 +159,13 @@ class Shards(Section):
 class Training(Section):
     """A training of DeepExp3D."""
 
+    shards: dict[str, float] = Field(min_length=1, description="stages whose images are seen, with the share of each")
     backbone: str
     input_size: int = Count
+    resolutions: tuple[Resolution, ...] = Field(description="smaller images to begin with")
     landmark_input: bool = Field(description="whether the network takes the detector's landmarks beside the image")
     batch_size: int = Count
+    images_per_video: int = Field(ge=1, description="images of a video in a row, for the loss of pairs")
     max_epochs: int | None
     max_steps: int | None
     max_minutes: float | None
@@ -163,15 +173,25 @@ class Training(Section):
     ema_decay: float = Share
     checkpoint_every_steps: int = Count
     uncertainty_weights: bool = Field(description="whether a coefficient that its fit is unsure of counts less")
+    teacher: str | None = Field(description="folder of a trained network to learn from, by its path from the project")
     seed: int
     optimisation: Optimisation
+    loss_weights: LossWeights
     augmentation: Augmentation
     hardware: Hardware
 
     def settings(self) -> TrainingSettings:
         """As `models.expression.training.train` takes them."""
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        return TrainingSettings(**{name: value for name, value in values.items() if name not in ("seed", "hardware")})
+        elsewhere = ("shards", "teacher", "seed", "hardware")
+        names = [name for name in type(self).model_fields if name not in elsewhere]
+        return TrainingSettings(**{name: getattr(self, name) for name in names})
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self):
+        if min(self.shards.values()) < 0 or not sum(self.shards.values()):
+            raise ValueError("shards must have shares that are not negative and not all zero")
+        self.settings()
+        return self
 
 
 class FourDfab(Section):

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from assets import experiments
 from assets.landmark_correspondence import load_detector_model
-from assets.stage import StageResult
+from assets.stage import StageResult, skip_reason
 from assets.workspace import Workspace
+from models.errors import DeepExp3DError
 from models.storage import written_whole
 
 if TYPE_CHECKING:
@@ -21,31 +22,37 @@ UNITS = {
 def train_stage(
     workspace: Workspace,
     stage: str,
-    shards: Path,
     section: "Training",
     *,
     synthetic: bool,
     init_from: Path | None = None,
 ) -> StageResult:
-    """Train into `data/<stage>`, logging to MLflow; a killed training goes on from its last checkpoint."""
+    """Train into `data/<stage>`, logging to MLflow; a killed training goes on from its last checkpoint.
+
+    Shards of stages that had to be skipped are left out.
+    """
     from pytorch_lightning.loggers import MLFlowLogger
 
     from models.expression.training import train
 
     folder = workspace.data(stage)
+    shares = {name: share for name, share in section.shards.items() if not skip_reason(workspace, name)}
+    if not shares:
+        raise DeepExp3DError(f"{stage}: none of {', '.join(section.shards)} has any images; see {stage}.shards.")
     parameters = section.model_dump(mode="json")
     with experiments.training_run(workspace, stage, synthetic=synthetic, parameters=parameters) as run:
         logger = MLFlowLogger(
             experiment_name=stage, tracking_uri=experiments.tracking_uri(workspace), run_id=run.info.run_id
         )
         result = train(
-            shards,
+            {workspace.data(name): share for name, share in shares.items()},
             load_detector_model(workspace),
             section.settings(),
             folder,
             seed=section.seed,
             hardware=section.hardware,
             init_from=init_from,
+            teacher=None if section.teacher is None else workspace.path(section.teacher),
             logger=logger,
         )
         curves = folder / "curves.png"
@@ -57,6 +64,7 @@ def train_stage(
         {
             "data": "synthetic" if synthetic else "real",
             "backbone": section.backbone,
+            "images of": ", ".join(shares),
             "epochs": len(result.history),
             "best epoch": result.best_epoch,
             **{UNITS.get(name, name): value for name, value in result.metrics.items()},

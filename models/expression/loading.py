@@ -43,6 +43,11 @@ class ShardLoader:
         self._input_size = input_size
         self._epoch = self._place = 0
 
+    @property
+    def samples(self) -> int:
+        """Samples of an epoch, of all processes together."""
+        return self._rows
+
     def __len__(self) -> int:
         """Batches of an epoch, for each process."""
         batches = self._rows // self._batch_size if self._drop_last else -(-self._rows // self._batch_size)
@@ -67,17 +72,16 @@ class ShardLoader:
         self._epoch, self._place = state["epoch"], state["place"]
 
     def _coming(self, length: int) -> Iterator[tuple[np.ndarray, int]]:
-        """Rows of the batches of this epoch that have not been, each with the batch's number since the beginning."""
+        """Rows of the batches of this epoch that have not been, each with the side of its images."""
         rank, processes = _rank_and_processes()
         rows, epoch = self._rows_of(self._epoch), self._epoch
         for place in range(self._place, length):
             start = (place * processes + rank) * self._batch_size
-            yield rows[start : start + self._batch_size], epoch * length + place
+            yield rows[start : start + self._batch_size], self._input_size(epoch * length + place)
 
     def _load(self, batch: tuple[np.ndarray, int]) -> dict:
-        rows, number = batch
-        records = [self._readers[source][sample] for source, sample in rows]
-        return _collated(records, self._input_size(number))
+        rows, size = batch
+        return _collated([self._readers[source][sample] for source, sample in rows], size)
 
 
 def shard_loader(

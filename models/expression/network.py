@@ -1,5 +1,6 @@
 """DeepExp3D: a residual network from an aligned face to the expression coefficients (paper, section III-C)."""
 
+import math
 from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
@@ -14,7 +15,16 @@ from models.errors import ModelMismatchError, WeightsMissingError
 from models.expression.alignment import IMAGE_SIZE
 from models.expression.augmentation import augmented
 from models.expression.contract import NetworkContract
-from models.expression.settings import Augmentation, Optimisation
+from models.expression.losses import (
+    COEFFICIENT_LOSSES,
+    confidence_of,
+    landmark_directions,
+    landmark_error,
+    pair_error,
+    squared_l2,
+    vertex_error,
+)
+from models.expression.settings import TrainingSettings
 from models.storage import load_arrays, save_arrays
 
 WEIGHTS = "weights.npz"
@@ -27,41 +37,12 @@ JOINT_FEATURES = 256
 LANDMARK_GAIN = 40.0
 
 
-def squared_l2(output: Tensor, target: Tensor, confidence: Tensor | float = 1.0) -> Tensor:
-    """Mean squared error of each sample, (B,), its coefficients weighted by `confidence` (B, n_e)."""
-    return (confidence * (output - target).square()).mean(dim=1)
-
-
-def l2(output: Tensor, target: Tensor, confidence: Tensor | float = 1.0) -> Tensor:
-    """Root mean squared error of each sample, (B,): the l2 norm but for a constant factor."""
-    # The gradient of a square root has no bound at zero.
-    return (squared_l2(output, target, confidence) + 1e-8).sqrt()
-
-
-_LOSSES = {"squared_l2": squared_l2, "l2": l2}
-
-
-def confidence_of(uncertainty: Tensor, weight: Tensor, prior_variance: Tensor) -> Tensor:
-    """How much each coefficient's error counts (B, n_e), from posterior standard deviations s (B, n_e).
-
-    Prior over prior plus posterior variance, `v / (v + s^2)`: 1 for what is certain, 1/2 for what the landmarks said
-    nothing about. Each coefficient's confidences are divided by their mean over the batch, samples counted by their
-    `weight` (B,): frames are weighed against each other, and rare coefficients, of which no fit is ever sure, keep
-    their share of the loss.
-
-    Parameters
-    ----------
-    prior_variance : (n_e,) v, in the squared units of the uncertainties
-    """
-    confidence = prior_variance / (prior_variance + uncertainty.square())
-    return confidence * weight.sum() / (weight[:, None] * confidence).sum(dim=0)
-
-
 class ExpressionNetwork(nn.Module):
     """Aligned faces in, expression in standard deviations out.
 
     Takes (B, S, S, 3) uint8 images, or floats in [0, 1], of the alignment's size or already of `input_size`;
-    shrinking and normalisation are part of the network, so that no user of it can get them wrong.
+    shrinking and normalisation are part of the network, so that no user of it can get them wrong. Smaller images go
+    through as they are: only a training that begins with them has a use for it.
 
     Parameters
     ----------
@@ -112,7 +93,7 @@ class ExpressionNetwork(nn.Module):
         """Expression (B, n_e) in standard deviations; a network without landmark input takes no notice of them."""
         pixels = images.permute(0, 3, 1, 2)
         pixels = pixels.float() / 255 if images.dtype == torch.uint8 else pixels
-        if pixels.shape[-1] != self.input_size:
+        if pixels.shape[-1] > self.input_size:
             pixels = nn.functional.avg_pool2d(pixels, pixels.shape[-1] // self.input_size)
         pixels = (pixels - self.mean) / self.std
         features = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
@@ -146,45 +127,76 @@ BACKBONES = {
 
 
 class DeepExp3D(pl.LightningModule):
-    """The network with the paper's loss, weighted by sample and certainty, and the metrics that are reported.
+    """The network with its loss, weighted by sample and certainty, and the metrics that are reported.
 
     Logged: `train/mse`, `val/mse` (whitened), `val/mse_mm2`, `val/vertex_rms` (over the inter-ocular distance), none of
-    them weighted.
+    them weighted, and each term of the loss.
 
     Parameters
     ----------
     contract : what the outputs mean
-    optimisation, augmentation : how to train
+    settings : how to train
     seed : of the augmentation
-    steps : how many the schedule of the learning rate spans; None where only the time is limited
+    steps : how many the schedules of learning rate and resolution span; None where only the time is limited
     prior_variance : (n_e,) of the coefficients in squared standard deviations: errors count by `confidence_of`. None
         lets all count the same, as in the paper
+    teacher : a network to learn from beside the samples; it sees the same augmented images at its own resolution
     """
 
     def __init__(
         self,
         contract: NetworkContract,
-        optimisation: Optimisation,
-        augmentation: Augmentation,
+        settings: TrainingSettings,
         seed: int,
         steps: int | None = None,
         prior_variance: np.ndarray | None = None,
+        teacher: ExpressionNetwork | None = None,
     ):
         super().__init__()
         self.steps = steps
         self.network = ExpressionNetwork.of(contract)
         self.contract = contract
-        self.optimisation = optimisation
-        self.augmentation = augmentation
+        self.settings = settings
         self.seed = seed
-        variance = torch.tensor(contract.expression_std, dtype=torch.float32).square()
-        self.register_buffer("expression_variance", variance, persistent=False)
-        prior = None if prior_variance is None else torch.tensor(prior_variance, dtype=torch.float32)
-        self.register_buffer("prior_variance", prior, persistent=False)
+        self.latest_size: int | None = None
+        # In a tuple, for it is no part of what is trained and saved.
+        self._teacher = () if teacher is None else (teacher.eval().requires_grad_(False),)
+        self._keep("expression_std", contract.expression_std)
+        directions = landmark_directions(
+            contract.landmark_expression_basis, contract.expression_std, settings.loss_weights
+        )
+        self._keep("landmark_directions", directions)
+        self._keep("prior_variance", prior_variance)
+
+    def _keep(self, name: str, values: np.ndarray | None) -> None:
+        """A constant that moves with the module and is not saved with it."""
+        tensor = None if values is None else torch.tensor(values, dtype=torch.float32)
+        self.register_buffer(name, tensor, persistent=False)
 
     def forward(self, images: Tensor, landmarks: Tensor) -> Tensor:
         """Expression (B, n_e) in standard deviations of aligned images (B, S, S, 3) and landmarks (B, 68, 2)."""
-        return self.network(images, landmarks)
+        return self.network(images, landmarks).float()
+
+    def progress(self, step: int) -> float:
+        """How much of the training, 0 to 1, is over before step `step`: of its steps or, if more, of its time."""
+        return min(1.0, max(step / self.steps if self.steps else 0.0, self._share_of_time()))
+
+    def input_size_at(self, step: int) -> int:
+        """Side of the images that the network is trained on in step `step`."""
+        return self.settings.input_size_at(self.progress(step))
+
+    def loaded_size_at(self, step: int) -> int:
+        """Side of the images to load for step `step`: a teacher may want larger ones."""
+        return max([self.input_size_at(step)] + [teacher.input_size for teacher in self._teacher])
+
+    def validation_size(self) -> int:
+        """Side of the images to validate on: what the network has just been trained on."""
+        return self.latest_size or self.input_size_at(self.trainer.global_step)
+
+    def on_fit_start(self) -> None:
+        """Lightning moves only what is part of the module."""
+        for teacher in self._teacher:
+            teacher.to(self.device)
 
     def on_after_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
         """Augment training batches, each from its own seed: a resumed run sees what an uninterrupted one would."""
@@ -192,27 +204,51 @@ class DeepExp3D(pl.LightningModule):
             return batch
         generator = torch.Generator(self.device)
         generator.manual_seed((self.seed * 1_000_003 + self.trainer.global_step) * 4096 + self.trainer.global_rank)
-        images, landmarks = augmented(batch["image"], batch["landmarks"], self.augmentation, generator)
+        images, landmarks = augmented(batch["image"], batch["landmarks"], self.settings.augmentation, generator)
         return {**batch, "image": images, "landmarks": landmarks}
 
     def training_step(self, batch: dict, batch_index: int) -> Tensor:
         """Weighted loss of a batch."""
-        output = self(batch["image"], batch["landmarks"]).float()
-        weight = batch["weight"]
-        weighs = self.prior_variance is not None
-        confidence = confidence_of(batch["uncertainty"], weight, self.prior_variance) if weighs else 1.0
-        error_of = _LOSSES[self.optimisation.loss]
-        loss = (weight * error_of(output, batch["expression"], confidence)).sum() / weight.sum()
-        error = squared_l2(output.detach(), batch["expression"]).mean()
+        images, landmarks, weight = batch["image"], batch["landmarks"], batch["weight"]
+        # Batches that were loaded ahead may still be of the smaller size.
+        self.latest_size = min(images.shape[1], self.input_size_at(self.trainer.global_step))
+        output = self(shrunk(images, self.latest_size), landmarks)
+        terms = self._terms(output, batch)
+        for teacher in self._teacher:
+            with torch.no_grad():
+                taught = teacher(shrunk(images, teacher.input_size), landmarks).float()
+            terms["teacher"] = _mean(squared_l2(output - taught), weight)
+        weights = self.settings.loss_weights
+        loss = sum(getattr(weights, name) * term for name, term in terms.items())
+        error = squared_l2(output.detach() - batch["expression"]).mean()
         self.log("train/mse", error, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(weight))
+        logged = {f"train/loss_{name}": term.detach() for name, term in terms.items()}
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(weight))
         return loss
+
+    def _terms(self, output: Tensor, batch: dict) -> dict[str, Tensor]:
+        """The terms of the loss that have a weight and compare with the samples."""
+        weight, weights = batch["weight"], self.settings.loss_weights
+        error = output - batch["expression"]
+        if self.prior_variance is not None:
+            error = error * confidence_of(batch["uncertainty"], weight, self.prior_variance).sqrt()
+        terms = {}
+        if weights.coefficients:
+            terms["coefficients"] = _mean(COEFFICIENT_LOSSES[self.settings.optimisation.loss](error), weight)
+        if weights.vertices:
+            terms["vertices"] = _mean(vertex_error(error, self.expression_std), weight)
+        if weights.landmarks:
+            terms["landmarks"] = _mean(landmark_error(error, self.landmark_directions), weight)
+        if weights.pairs:
+            terms["pairs"] = pair_error(error, batch["video"], weight)
+        return terms
 
     def validation_step(self, batch: dict, batch_index: int) -> None:
         """Errors of a batch, averaged over the epoch by Lightning."""
-        error = (self(batch["image"], batch["landmarks"]).float() - batch["expression"]).square()
+        error = (self(batch["image"], batch["landmarks"]) - batch["expression"]).square()
         errors = {
             "val/mse": error.mean(),
-            "val/mse_mm2": (error * self.expression_variance).mean(),
+            "val/mse_mm2": (error * self.expression_std.square()).mean(),
             "val/vertex_mean_square": self._vertex_mean_square(error).mean(),
         }
         self.log_dict(
@@ -227,7 +263,7 @@ class DeepExp3D(pl.LightningModule):
 
     def _vertex_mean_square(self, error: Tensor) -> Tensor:
         """Squared vertex error over the squared inter-ocular distance; an orthonormal basis keeps lengths."""
-        per_vertex = (error * self.expression_variance).sum(dim=1) / self.contract.vertices
+        per_vertex = (error * self.expression_std.square()).sum(dim=1) / self.contract.vertices
         return per_vertex / self.contract.interocular_distance**2
 
     def configure_optimizers(self) -> dict:
@@ -235,20 +271,19 @@ class DeepExp3D(pl.LightningModule):
         decayed = [parameter for parameter in self.parameters() if parameter.ndim > 1]
         others = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
         groups = [
-            {"params": decayed, "weight_decay": self.optimisation.weight_decay},
+            {"params": decayed, "weight_decay": self.settings.optimisation.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        optimiser = torch.optim.AdamW(groups, lr=self.optimisation.learning_rate)
+        optimiser = torch.optim.AdamW(groups, lr=self.settings.optimisation.learning_rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._learning_rate_factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _learning_rate_factor(self, step: int) -> float:
-        warm_up = min(1.0, (step + 1) / max(1, self.optimisation.warm_up_steps))
-        if self.optimisation.schedule == "constant":
+        optimisation = self.settings.optimisation
+        warm_up = min(1.0, (step + 1) / max(1, optimisation.warm_up_steps))
+        if optimisation.schedule == "constant":
             return warm_up
-        share_of_steps = step / self.steps if self.steps else 0.0
-        progress = min(1.0, max(share_of_steps, self._share_of_time()))
-        return warm_up * (0.01 + 0.99 * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * progress)).item()))
+        return warm_up * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress(step))))
 
     def _share_of_time(self) -> float:
         """Used part of a time budget: the learning rate has fallen when the time is up, wherever the epochs are."""
@@ -257,6 +292,19 @@ class DeepExp3D(pl.LightningModule):
                 used, left = callback.time_elapsed(), callback.time_remaining()
                 return used / max(used + left, 1e-9)
         return 0.0
+
+
+def shrunk(images: Tensor, size: int) -> Tensor:
+    """Images (B, S, S, 3) averaged over areas to (B, size, size, 3), or as they are if they are no larger."""
+    if images.shape[1] <= size:
+        return images
+    pixels = images.permute(0, 3, 1, 2)
+    pixels = pixels.float() / 255 if images.dtype == torch.uint8 else pixels
+    return nn.functional.adaptive_avg_pool2d(pixels, size).permute(0, 2, 3, 1)
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    return (weight * values).sum() / weight.sum()
 
 
 def save_network(network: ExpressionNetwork, contract: NetworkContract, folder: Path | str) -> None:

@@ -33,6 +33,47 @@ class Optimisation:
 
 
 @dataclass(frozen=True)
+class LossWeights:
+    """How much each kind of error counts; 0 leaves it out. See `models.expression.losses`.
+
+    Attributes
+    ----------
+    coefficients : errors in standard deviations, all coefficients alike (the paper's loss)
+    vertices : displacements over the head's surface
+    landmarks : displacements of the 68 landmarks
+    mouth, brows : how much one of their landmarks counts beside others
+    pairs : errors of differences between images of one video
+    teacher : distance from the output of the network to learn from, where there is one
+    """
+
+    coefficients: float = 1.0
+    vertices: float = 0.0
+    landmarks: float = 0.0
+    mouth: float = 1.0
+    brows: float = 1.0
+    pairs: float = 0.0
+    teacher: float = 0.0
+
+    def __post_init__(self):
+        if min(vars(self).values()) < 0 or not (self.coefficients or self.vertices or self.landmarks or self.teacher):
+            raise ValueError("weights of the loss must not be negative, nor all zero.")
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A size of the images, in pixels a side, that the first `share` of a training works on."""
+
+    input_size: int
+    share: float
+
+    def __post_init__(self):
+        if not (16 <= self.input_size <= 224 and 0 <= self.share < 1):
+            raise ValueError(
+                f"resolution {self.input_size}, share {self.share:g}: sizes are 16 to 224, shares from 0 to below 1."
+            )
+
+
+@dataclass(frozen=True)
 class Augmentation:
     """Strengths; zero switches a transform off. Each image draws its own values.
 
@@ -72,7 +113,7 @@ class Hardware:
     ----------
     accelerator, devices, strategy, nodes : as Lightning names them, "auto" for what there is
     precision : as Lightning names it, or "auto": bf16 where the processor computes in it, else fp32
-    workers : processes that decode images, for each device
+    workers : threads that decode images ahead, for each device; 0 decodes them when they are needed
     """
 
     accelerator: str = "auto"
@@ -80,7 +121,7 @@ class Hardware:
     strategy: str = "auto"
     nodes: int = 1
     precision: str = "auto"
-    workers: int = 0
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -98,6 +139,10 @@ class TrainingSettings:
     ema_decay : of the exponential moving average of the weights that is validated and kept; 0 keeps the weights as are
     checkpoint_every_steps : how much a killed run loses at most
     uncertainty_weights : whether a coefficient that its fit is unsure of counts less in the loss
+    loss_weights : which kinds of errors make up the loss
+    resolutions : smaller images to begin with, each size for a share of the steps or of the time; the rest of the
+        training works on `input_size`
+    images_per_video : how many images of a video come in a row, where it has as many: the pairs of `loss_weights.pairs`
     """
 
     backbone: str
@@ -113,3 +158,21 @@ class TrainingSettings:
     uncertainty_weights: bool
     optimisation: Optimisation
     augmentation: Augmentation
+    loss_weights: LossWeights = LossWeights()
+    resolutions: tuple[Resolution, ...] = ()
+    images_per_video: int = 1
+
+    def __post_init__(self):
+        total = sum(resolution.share for resolution in self.resolutions)
+        if total >= 1:
+            raise ValueError(f"shares of the smaller resolutions sum to {total:g}; input_size needs a share as well.")
+
+    def input_size_at(self, progress: float) -> int:
+        """Side of the images when `progress`, from 0 to 1, of the training is over."""
+        end = 0.0
+        for resolution in self.resolutions:
+            end += resolution.share
+            # Sums of shares are not exact; what they mean is.
+            if progress < end - 1e-9:
+                return resolution.input_size
+        return self.input_size

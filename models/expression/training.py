@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,12 +16,15 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 
+from models.errors import ModelMismatchError
 from models.expression.contract import NetworkContract
 from models.expression.loading import shard_loader
 from models.expression.network import (
     CONTRACT,
     WEIGHTS,
     DeepExp3D,
+    ExpressionNetwork,
+    load_network,
     read_weights,
     save_network,
     set_weights,
@@ -36,7 +39,17 @@ log = logging.getLogger(__name__)
 
 HISTORY = "history.csv"
 RUN = "run.json"
-HISTORY_COLUMNS = ["epoch", "step", "train/mse", "val/mse", "val/mse_mm2", "val/vertex_rms", "learning_rate", "seconds"]
+HISTORY_COLUMNS = [
+    "epoch",
+    "step",
+    "input_size",
+    "train/mse",
+    "val/mse",
+    "val/mse_mm2",
+    "val/vertex_rms",
+    "learning_rate",
+    "seconds",
+]
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ class TrainingResult:
 
 
 def train(
-    shards: Path | str,
+    shards: Path | str | Mapping[Path | str, float],
     model: MorphableModel,
     settings: TrainingSettings,
     folder: Path | str,
@@ -68,6 +81,7 @@ def train(
     seed: int,
     hardware: Hardware | None = None,
     init_from: Path | str | None = None,
+    teacher: Path | str | None = None,
     logger=None,
     callbacks: Sequence[pl.Callback] = (),
 ) -> TrainingResult:
@@ -78,30 +92,35 @@ def train(
 
     Parameters
     ----------
-    shards : folder with `train` and `val` as written by `write_shards`
+    shards : folder with `train` and `val` as written by `write_shards`, or several with the share of the training that
+        each one gives; validation is on all that their `val` hold
     model : the morphable model that the coefficients belong to
     settings : what to train
     folder : where results and checkpoints go
     seed : of the initial weights, the order of images and the augmentation
     hardware : where to run; what there is when left out
     init_from : folder of a trained network to start from (fine-tuning)
+    teacher : folder of a trained network to learn from as well (distillation), by `loss_weights.teacher`
     logger : a Lightning logger, or several
     callbacks : further Lightning callbacks
 
     Raises
     ------
     ModelMismatchError
-        The shards, or the network to start from, do not fit.
+        The shards, the network to start from or the teacher do not fit.
     WeightsMissingError
-        The network to start from is missing.
+        The network to start from or the teacher is missing.
     """
-    shards, folder, hardware = Path(shards), Path(folder), hardware or Hardware()
+    folder, hardware = Path(folder), hardware or Hardware()
+    mixed = dict(shards) if isinstance(shards, Mapping) else {shards: 1.0}
+    shares = {Path(source): share for source, share in mixed.items() if share > 0}
     initial_weights = None if init_from is None else read_weights(init_from)
     contract = NetworkContract.of(model, settings.backbone, settings.input_size, settings.landmark_input)
     prior_variance = None
     if settings.uncertainty_weights:
         prior_variance = np.diag(model.expression_covariance) / model.expression_std**2
-    run = _fingerprint(shards, contract, settings, prior_variance, seed, init_from)
+    networks = {"init_from": init_from, "teacher": teacher}
+    run = _fingerprint(shares, contract, settings, prior_variance, seed, networks)
     checkpoints = folder / "checkpoints"
     if _same_run(folder, run):
         if (folder / WEIGHTS).exists():
@@ -116,20 +135,36 @@ def train(
 
     pl.seed_everything(seed, verbose=False)
     trainer = _trainer(settings, hardware, folder, checkpoints, logger, callbacks)
-    steps = _planned_steps(settings, number_of_samples(shards / "train"), trainer.world_size)
-    module = DeepExp3D(contract, settings.optimisation, settings.augmentation, seed, steps, prior_variance)
+    module = DeepExp3D(
+        contract,
+        settings,
+        seed,
+        prior_variance=prior_variance,
+        teacher=None if teacher is None else _teacher(teacher, contract),
+    )
     if initial_weights is not None:
         set_weights(module.network, initial_weights, Path(init_from) / WEIGHTS)
     module.network.to(memory_format=torch.channels_last)
-    loading = {"batch_size": settings.batch_size, "seed": seed, "input_size": settings.input_size}
-    loaders = [
-        shard_loader(shards / part, workers=hardware.workers, shuffle=part == "train", **loading)
-        for part in ("train", "val")
-    ]
+    loading = {"batch_size": settings.batch_size, "workers": hardware.workers, "seed": seed}
+    loader = shard_loader(
+        [source / "train" for source in shares],
+        shuffle=True,
+        input_size=module.loaded_size_at,
+        shares=list(shares.values()),
+        together=settings.images_per_video,
+        **loading,
+    )
+    validation = shard_loader(
+        [source / "val" for source in shares],
+        shuffle=False,
+        input_size=lambda number: module.validation_size(),
+        **loading,
+    )
+    module.steps = _planned_steps(settings, loader.samples, trainer.world_size)
     last = checkpoints / "last.ckpt"
     if last.exists():
         log.info("%s: going on from the last checkpoint", folder)
-    trainer.fit(module, *loaders, ckpt_path=last if last.exists() else None, weights_only=True)
+    trainer.fit(module, loader, validation, ckpt_path=last if last.exists() else None, weights_only=True)
     # Lightning swallows the first interruption; what follows must not take a stopped run for a finished one.
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -147,7 +182,7 @@ def _trainer(
     logger,
     callbacks: Sequence[pl.Callback],
 ) -> pl.Trainer:
-    keep_best = ModelCheckpoint(
+    keep_best = _BestAtFullSize(
         checkpoints, filename="best", monitor="val/mse", mode="min", save_top_k=1, enable_version_counter=False
     )
     keep_last = ModelCheckpoint(
@@ -157,7 +192,8 @@ def _trainer(
         every_n_train_steps=settings.checkpoint_every_steps,
         enable_version_counter=False,
     )
-    averaging = [EMAWeightAveraging(decay=settings.ema_decay)] if settings.ema_decay else []
+    # Statistics of normalisation layers are averages already, and those of smaller images must not linger.
+    averaging = [EMAWeightAveraging(decay=settings.ema_decay, use_buffers=False)] if settings.ema_decay else []
     return pl.Trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
@@ -202,6 +238,14 @@ def _precision(hardware: Hardware) -> str:
     return "bf16-mixed" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32-true"
 
 
+class _BestAtFullSize(ModelCheckpoint):
+    """Errors on smaller images, with which a training begins, do not compare: they choose nothing."""
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if module.validation_size() == module.contract.input_size:
+            super().on_validation_end(trainer, module)
+
+
 class _History(pl.Callback):
     """A row of metrics for each epoch, on disk at once, and a line in the log every so often."""
 
@@ -242,6 +286,7 @@ class _History(pl.Callback):
         values = {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
+            "input_size": module.validation_size(),
             "train/mse": float(metrics["train/mse_epoch"]),
             **{name: float(metrics[name]) for name in ("val/mse", "val/mse_mm2", "val/vertex_rms") if name in metrics},
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
@@ -261,7 +306,7 @@ def _read_history(path: Path) -> list[dict[str, float]]:
         return []
     with open(path, newline="") as file:
         rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
-    return [{**row, "epoch": int(row["epoch"]), "step": int(row["step"])} for row in rows]
+    return [row | {name: int(row[name]) for name in ("epoch", "step", "input_size")} for row in rows]
 
 
 def _write_history(path: Path, rows: list[dict[str, float]]) -> None:
@@ -283,7 +328,7 @@ def _keep_best(module: DeepExp3D, checkpoints: Path, folder: Path) -> None:
 def _finished(folder: Path) -> TrainingResult:
     contract = NetworkContract.load(folder / CONTRACT)
     history = _read_history(folder / HISTORY)
-    validated = [row for row in history if "val/mse" in row]
+    validated = [row for row in history if "val/mse" in row and row["input_size"] == contract.input_size]
     best = min(validated, key=lambda row: row["val/mse"]) if validated else {"epoch": -1}
     metrics = {name: value for name, value in best.items() if name.startswith("val/")}
     return TrainingResult(folder, contract, best["epoch"], metrics, history)
@@ -296,27 +341,41 @@ def _same_run(folder: Path, run: dict) -> bool:
         return False
 
 
+def _teacher(folder: Path | str, contract: NetworkContract) -> ExpressionNetwork:
+    teacher, taught = load_network(folder)
+    if taught.face_model != contract.face_model or taught.expression_std.shape != contract.expression_std.shape:
+        raise ModelMismatchError(
+            f"{folder}: this teacher speaks of {len(taught.expression_std)} coefficients of the face model "
+            f"'{taught.face_model}', not of {len(contract.expression_std)} of '{contract.face_model}'; choose another."
+        )
+    return teacher
+
+
 def _fingerprint(
-    shards: Path,
+    shares: Mapping[Path, float],
     contract: NetworkContract,
     settings: TrainingSettings,
     prior_variance: np.ndarray | None,
     seed: int,
-    init_from: Path | str | None,
+    networks: Mapping[str, Path | str | None],
 ) -> dict:
     """All that the result depends on, as plain JSON."""
-    data = {part: sha256_of(shards / part / INDEX) for part in ("train", "val") if number_of_samples(shards / part)}
-    # Chunks of other pixels may have the same sizes; the first one's bytes tell them apart.
-    data["first_chunk"] = sha256_of(min((shards / "train").glob("chunk-*")))
+    weights = {name: None if source is None else sha256_of(Path(source) / WEIGHTS) for name, source in networks.items()}
     return json.loads(
         json.dumps(
             {
                 "seed": seed,
-                "data": data,
+                "data": [{"share": share, **_identity(source)} for source, share in shares.items()],
                 "contract": hashlib.sha256(contract.to_json().encode()).hexdigest(),
                 "settings": asdict(settings),
                 "prior_variance": None if prior_variance is None else prior_variance.round(7).tolist(),
-                "init_from": None if init_from is None else sha256_of(Path(init_from) / WEIGHTS),
+                **weights,
             }
         )
     )
+
+
+def _identity(shards: Path) -> dict[str, str]:
+    identity = {part: sha256_of(shards / part / INDEX) for part in ("train", "val") if number_of_samples(shards / part)}
+    # Chunks of other pixels may have the same sizes; the first one's bytes tell them apart.
+    return identity | {"first_chunk": sha256_of(min((shards / "train").glob("chunk-*")))}

@@ -1,5 +1,8 @@
 """What a coefficient's uncertainty does to the loss."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,15 +12,9 @@ from hypothesis.extra.numpy import arrays
 
 from models.errors import ModelMismatchError
 from models.expression.contract import NetworkContract
-from models.expression.network import (
-    DeepExp3D,
-    ExpressionNetwork,
-    confidence_of,
-    l2,
-    load_network,
-    save_network,
-    squared_l2,
-)
+from models.expression.losses import confidence_of, l2, squared_l2
+from models.expression.network import DeepExp3D, ExpressionNetwork, load_network, save_network, shrunk
+from models.expression.settings import LossWeights, Resolution
 
 UNCERTAINTIES = arrays(np.float32, (6, 4), elements=st.floats(0, 5, width=32))
 PRIORS = arrays(np.float32, 4, elements=st.floats(np.float32(0.01), 2, width=32))
@@ -28,13 +25,14 @@ WEIGHTS = arrays(np.float32, 6, elements=st.floats(np.float32(0.1), 3, width=32)
 def module(small_model, quick_settings):
     """Function of whether certainty counts that gives an untrained network with always the same weights."""
 
-    def make(uncertainty_weights: bool) -> DeepExp3D:
+    def make(uncertainty_weights: bool, teacher=None, **changes) -> DeepExp3D:
         torch.manual_seed(0)
         contract = NetworkContract.of(small_model, "resnet18_half", 28)
-        settings = (quick_settings.optimisation, quick_settings.augmentation)
+        settings = replace(quick_settings, input_size=28, **changes)
         prior_variance = np.ones(28) if uncertainty_weights else None
-        network = DeepExp3D(contract, *settings, seed=0, prior_variance=prior_variance).eval()
-        network.log = lambda *arguments, **options: None
+        network = DeepExp3D(contract, settings, seed=0, steps=10, prior_variance=prior_variance, teacher=teacher).eval()
+        network.log = network.log_dict = lambda *arguments, **options: None
+        network.trainer = SimpleNamespace(global_step=0, callbacks=[])
         return network
 
     return make
@@ -49,6 +47,7 @@ def batch():
         "expression": torch.from_numpy(rng.normal(size=(4, 28)).astype(np.float32)),
         "uncertainty": torch.zeros(4, 28),
         "weight": torch.ones(4),
+        "video": torch.tensor([0, 0, 1, 2]),
     }
 
 
@@ -76,7 +75,7 @@ def test_what_the_landmarks_said_nothing_about_counts_half():
 @pytest.mark.parametrize("loss", [squared_l2, l2])
 def test_an_error_of_an_uncertain_coefficient_costs_less(loss):
     confidence = confidence_of(torch.tensor([[0.1], [2.0]]), torch.ones(2), torch.ones(1))
-    certain, vague = loss(torch.ones(2, 1), torch.zeros(2, 1), confidence)
+    certain, vague = loss(confidence.sqrt() * torch.ones(2, 1))
     assert float(vague) < 0.6 * float(certain)
 
 
@@ -157,3 +156,53 @@ def test_a_contract_of_an_older_release_is_refused_with_the_cure(small_model):
     text = NetworkContract.of(small_model, "resnet18_half", 56).to_json().replace('"format": 2', '"format": 1')
     with pytest.raises(ModelMismatchError, match=r"old\.json.*format 1.*export the network again"):
         NetworkContract.from_json(text, "old.json")
+
+
+def loss_of(module, batch, **weights):
+    """The loss of a batch with given weights of its terms, the others 0."""
+    return module(False, loss_weights=LossWeights(**{"coefficients": 0.0} | weights)).training_step(batch, 0).item()
+
+
+def test_terms_of_the_loss_add_up(module, batch):
+    alone = [
+        loss_of(module, batch, coefficients=1.0),
+        loss_of(module, batch, vertices=1.0),
+        loss_of(module, batch, landmarks=1.0, mouth=3.0),
+    ]
+    together = loss_of(module, batch, coefficients=0.5, vertices=2.0, landmarks=4.0, mouth=3.0)
+    assert together == pytest.approx(0.5 * alone[0] + 2 * alone[1] + 4 * alone[2], rel=1e-5)
+    pairs = loss_of(module, batch, coefficients=1.0, pairs=1.0) - alone[0]
+    assert pairs > 0.1
+    batch["video"] = torch.arange(4)
+    assert loss_of(module, batch, coefficients=1.0, pairs=1.0) == pytest.approx(alone[0], rel=1e-6)
+
+
+def test_a_teacher_pulls_towards_what_it_sees_in_the_same_images(module, batch, small_model):
+    """Its own resolution is higher, and it is no part of what is trained or saved."""
+    teacher = lively(NetworkContract.of(small_model, "resnet18_half", 56, landmark_input=True))
+    taught = module(False, teacher=teacher, loss_weights=LossWeights(coefficients=0.0, teacher=1.0))
+    images = np.random.default_rng(4).integers(0, 255, (4, 56, 56, 3), np.uint8)
+    batch["image"] = torch.from_numpy(images).float() / 255
+    assert taught.loaded_size_at(0) == 56
+    with torch.no_grad():
+        student = taught.network(shrunk(batch["image"], 28), batch["landmarks"])
+        expected = (student - teacher(batch["image"], batch["landmarks"])).square().mean()
+    loss = taught.training_step(batch, 0)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+    loss.backward()
+    assert all(parameter.grad is None for parameter in teacher.parameters())
+    assert set(taught.state_dict()) == set(module(False).state_dict())
+
+
+def test_a_shrunken_image_is_its_areas_means():
+    images = torch.arange(2 * 6 * 6 * 3, dtype=torch.float32).reshape(2, 6, 6, 3)
+    expected = images.reshape(2, 3, 2, 3, 2, 3).mean(dim=(2, 4))
+    torch.testing.assert_close(shrunk(images, 3), expected)
+    assert shrunk(images, 6) is images
+
+
+@pytest.mark.parametrize(("step", "size"), [(0, 16), (3, 16), (4, 20), (6, 20), (7, 28), (10, 28)])
+def test_resolutions_take_their_shares_of_the_steps(module, step, size):
+    """Of ten."""
+    resolutions = (Resolution(16, 0.4), Resolution(20, 0.3))
+    assert module(False, resolutions=resolutions).input_size_at(step) == size

@@ -10,8 +10,9 @@ import torch
 
 from models.errors import ModelMismatchError, WeightsMissingError
 from models.expression.evaluation import evaluate, predict_shards
+from models.expression.loading import shard_loader
 from models.expression.network import ExpressionNetwork, load_network
-from models.expression.settings import Hardware
+from models.expression.settings import Hardware, LossWeights, Resolution
 from models.expression.shards import write_shards
 from models.expression.training import train
 
@@ -47,7 +48,7 @@ class SeenImages(pl.Callback):
         self.batches = []
 
     def on_train_batch_start(self, trainer, module, batch, batch_index):
-        self.batches.append((trainer.global_step, float(batch["image"].double().sum())))
+        self.batches.append((trainer.global_step, len(batch["image"][0]), float(batch["image"].double().sum())))
 
 
 def test_a_network_learns_what_its_images_show(trained):
@@ -66,29 +67,49 @@ def test_the_saved_weights_are_those_of_the_best_epoch(trained, shards):
     assert errors.vertex_rms == pytest.approx(trained.metrics["val/vertex_rms"], rel=1e-3)
 
 
-@pytest.mark.parametrize("steps", [8, 12, 15])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(shards, small_model, quick_settings, one_cpu, tmp_path, steps):
-    settings = replace(quick_settings, max_epochs=4)
+def check_resumed(shards, model, settings, folder, steps, **options):
+    """A run killed before step `steps` and called again sees what a whole one sees and ends as it does."""
     whole, first, second = SeenImages(), SeenImages(), SeenImages()
-    expected = train(shards, small_model, settings, tmp_path / "whole", seed=3, hardware=one_cpu, callbacks=[whole])
+    options |= {"seed": 3}
+    expected = train(shards, model, settings, folder / "whole", callbacks=[whole], **options)
     with pytest.raises(KilledError):
-        train(
-            shards,
-            small_model,
-            settings,
-            tmp_path / "killed",
-            seed=3,
-            hardware=one_cpu,
-            callbacks=[first, KillAfter(steps)],
-        )
-    resumed = train(shards, small_model, settings, tmp_path / "killed", seed=3, hardware=one_cpu, callbacks=[second])
+        train(shards, model, settings, folder / "killed", callbacks=[first, KillAfter(steps)], **options)
+    resumed = train(shards, model, settings, folder / "killed", callbacks=[second], **options)
     assert second.batches[0][0] == steps - steps % settings.checkpoint_every_steps
     assert second.batches == whole.batches[second.batches[0][0] :]
-    assert [row["epoch"] for row in resumed.history] == [0, 1, 2, 3]
+    assert [row["epoch"] for row in resumed.history] == list(range(settings.max_epochs))
     assert [row["val/mse"] for row in resumed.history] == pytest.approx([row["val/mse"] for row in expected.history])
     after, straight = (load_network(run.folder)[0].state_dict() for run in (resumed, expected))
     for name, value in straight.items():
         torch.testing.assert_close(after[name], value)
+    return resumed
+
+
+@pytest.mark.parametrize(("steps", "workers"), [(8, 0), (12, 2), (15, 0)])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    shards, small_model, quick_settings, one_cpu, tmp_path, steps, workers
+):
+    settings = replace(quick_settings, max_epochs=4)
+    check_resumed(shards, small_model, settings, tmp_path, steps, hardware=replace(one_cpu, workers=workers))
+
+
+def test_a_killed_run_on_several_folders_and_resolutions_goes_on_as_well(
+    patterned_samples, shards, small_model, quick_settings, one_cpu, tmp_path
+):
+    """Killed in the middle of an epoch and on images of the second resolution."""
+    for part, count in (("train", 40), ("val", 16)):
+        write_shards(patterned_samples(count, seed=5), tmp_path / "more" / part, chunk_mb=0.05, jpeg_quality=90)
+    settings = replace(
+        quick_settings,
+        max_epochs=3,
+        resolutions=(Resolution(16, 0.3), Resolution(20, 0.3)),
+        images_per_video=4,
+        ema_decay=0.5,
+        loss_weights=LossWeights(vertices=0.5, landmarks=0.5, pairs=0.5),
+    )
+    mixed = {shards: 0.4, tmp_path / "more": 0.6}
+    resumed = check_resumed(mixed, small_model, settings, tmp_path, 11, hardware=one_cpu)
+    assert [row["input_size"] for row in resumed.history] == [16, 28, 28]
 
 
 def test_a_finished_run_is_not_repeated_but_other_settings_start_anew(
@@ -190,3 +211,64 @@ def test_labels_that_say_they_are_wrong_do_less_harm(
         result = train(tmp_path / "shards", small_model, settings, folder, seed=3, hardware=one_cpu)
         errors[weighted] = result.metrics["val/mse"]
     assert errors[True] < 0.75 * errors[False]
+
+
+def test_a_training_that_begins_small_ends_with_the_statistics_of_large_images(
+    shards, small_model, quick_settings, one_cpu, tmp_path
+):
+    """A checkerboard of single pixels is grey to the small images' filters and contrast to the large ones'."""
+    settings = replace(quick_settings, input_size=56, max_epochs=8, ema_decay=0.9, resolutions=(Resolution(16, 0.4),))
+    sizes = SeenImages()
+    result = train(shards, small_model, settings, tmp_path, seed=3, hardware=one_cpu, callbacks=[sizes])
+    assert [size for _, size, _ in sizes.batches] == [16] * 20 + [56] * 28
+    assert result.history[result.best_epoch]["input_size"] == 56
+    network, _ = load_network(result.folder)
+    errors = {}
+    for size in (16, 56):
+        seen = []
+        network.backbone.bn1.register_forward_pre_hook(lambda module, inputs, seen=seen: seen.append(inputs[0]))
+        with torch.inference_mode():
+            for batch in shard_loader(
+                shards / "train", batch_size=32, workers=0, shuffle=False, seed=0, input_size=size
+            ):
+                network(batch["image"])
+        values = torch.cat([part.transpose(0, 1).flatten(1) for part in seen], dim=1)
+        deviation = network.backbone.bn1.running_var.sqrt() / values.std(dim=1)
+        errors[size] = float((deviation.log().abs()).mean())
+    assert errors[56] < 0.1
+    assert errors[56] < 0.5 * errors[16]
+
+
+def test_only_a_network_with_landmark_input_learns_what_only_landmarks_show(
+    patterned_samples, small_model, quick_settings, one_cpu, tmp_path
+):
+    for part, count, seed in (("train", 96, 0), ("val", 32, 1)):
+        samples = patterned_samples(count, seed=seed, hidden=1.0)
+        write_shards(samples, tmp_path / "shards" / part, chunk_mb=0.05, jpeg_quality=90)
+    errors = {}
+    for landmark_input in (False, True):
+        settings = replace(quick_settings, landmark_input=landmark_input)
+        folder = tmp_path / f"landmarks-{landmark_input}"
+        result = train(tmp_path / "shards", small_model, settings, folder, seed=3, hardware=one_cpu)
+        network, contract = load_network(result.folder)
+        predicted, expected, _ = predict_shards(network, tmp_path / "shards" / "val", batch_size=32)
+        errors[landmark_input] = evaluate(predicted, expected, contract).mse_of_coefficient[6:8].mean()
+    assert errors[True] < 0.3
+    assert errors[False] > 0.7
+
+
+def test_a_student_learns_from_its_teacher_alone(trained, shards, small_model, quick_settings, one_cpu, tmp_path):
+    settings = replace(quick_settings, loss_weights=LossWeights(coefficients=0.0, teacher=1.0))
+    options = {"seed": 5, "hardware": one_cpu, "teacher": trained.folder}
+    result = train(shards, small_model, settings, tmp_path, **options)
+    outputs = [
+        predict_shards(load_network(folder)[0], shards / "val", batch_size=32)[0]
+        for folder in (trained.folder, result.folder)
+    ]
+    assert np.mean((outputs[1] - outputs[0]) ** 2) < 0.3 * np.mean(outputs[0] ** 2)
+
+
+def test_a_teacher_of_another_face_model_is_refused(trained, shards, small_model, quick_settings, one_cpu, tmp_path):
+    other = replace(small_model, name="another")
+    with pytest.raises(ModelMismatchError, match="'small', not of 28 of 'another'"):
+        train(shards, other, quick_settings, tmp_path, seed=5, hardware=one_cpu, teacher=trained.folder)
