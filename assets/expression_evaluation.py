@@ -8,7 +8,8 @@ import pandas as pd
 
 from assets.facevid_splits import read_splits
 from assets.landmark_correspondence import load_detector_model
-from assets.morphable_model import load_model
+from assets.landmarks import warm_backend
+from assets.morphable_model import load_model, no_synthetic_heads
 from assets.raw_videos import read_manifest
 from assets.stage import StageResult, WorkspaceResource, main, materialise
 from assets.synthetic_facevid import truth_path
@@ -16,6 +17,7 @@ from assets.workspace import Workspace
 from models.storage import load_arrays, written_whole
 
 STAGE = "expression_evaluation"
+NETWORKS = ("deepexp3d", "deepexp3d_finetuned")
 PAPER_MSE = {"DeepExp3D": 0.007, "ITW": 0.026, "per-frame linear fit": 0.098}
 
 
@@ -27,9 +29,9 @@ def evaluate_expression(workspace: Workspace) -> StageResult:
 
     shards = workspace.data("facevid_shards", "test")
     contract = NetworkContract.load(workspace.data("deepexp3d_finetuned", "network.json"))
+    networks = {stage: load_network(workspace.data(stage))[0] for stage in NETWORKS}
     estimates = {}
-    for stage in ("deepexp3d", "deepexp3d_finetuned"):
-        network, _ = load_network(workspace.data(stage))
+    for stage, network in networks.items():
         estimates[stage], fitted, origin = predict_shards(
             network, shards, batch_size=workspace.params.expression_evaluation.batch_size
         )
@@ -59,10 +61,12 @@ def evaluate_expression(workspace: Workspace) -> StageResult:
             )
     table = pd.DataFrame(rows)
     folder = workspace.data(STAGE)
+    unseen = evaluate_unseen_people(workspace, contract, networks)
     with written_whole(folder / "errors.csv") as path:
         table.to_csv(path, index=False)
     with written_whole(folder / "metrics.json") as path:
-        path.write_text(json.dumps({"errors": rows, "paper_mse": PAPER_MSE}, indent=1) + "\n")
+        metrics = {"errors": rows, "paper_mse": PAPER_MSE, "unseen_people": unseen.metadata.get("figures", {})}
+        path.write_text(json.dumps(metrics, indent=1) + "\n")
     picture = folder / "expressions.jpg"
     _picture(
         workspace,
@@ -77,7 +81,68 @@ def evaluate_expression(workspace: Workspace) -> StageResult:
             "test images": len(frames),
             "image, estimate, whole-video fit": picture,
         }
+        | _shown(unseen)
     )
+
+
+def evaluate_unseen_people(workspace: Workspace, contract, networks: dict) -> StageResult:
+    """What only rendered people of known expression can tell: independence of the view and the person, robustness.
+
+    Metadata: `figures` by the keys of `models.expression.judgement` and `models.expression.robustness`, each with the
+    network's name in front, and the curves' picture.
+    """
+    from models.expression.judgement import KnownFaces, neutral_figures, truth_figures, view_figures
+    from models.expression.observed_faces import torch_expressions
+    from models.expression.robustness import degraded_faces, flat_figures, robustness_curves, robustness_figure
+    from models.expression.unseen_people import moments, neutral_and_smile, view_pairs
+
+    params = workspace.params
+    settings = params.expression_evaluation
+    if reason := no_synthetic_heads(workspace):
+        return StageResult(skipped=reason)
+    if params.landmarks.backend == "recorded":
+        return StageResult(skipped="skipped: recorded landmarks know nothing of rendered people")
+    model, detector_model = load_model(workspace), load_detector_model(workspace)
+    backend = warm_backend(params.landmarks)
+
+    def known(pictures) -> tuple[KnownFaces, dict[str, np.ndarray]]:
+        faces = KnownFaces.rendered(pictures, backend, contract.template, detector_model, params.reconstruction)
+        size = len(contract.expression_std)
+        answers = {f"{name}_": torch_expressions(network, faces.faces, size) for name, network in networks.items()}
+        return faces, answers | {"single_image_": faces.single_image, "per_frame_": faces.per_frame}
+
+    faces, answers = known(moments(model, settings.unseen))
+    figures = truth_figures(answers, faces, contract)
+    faces, answers = known(view_pairs(model, settings.unseen))
+    figures |= view_figures(answers, faces, contract)
+    faces, answers = known(neutral_and_smile(model, settings.unseen))
+    figures |= neutral_figures(answers, faces)
+    faces, answers = known(degraded_faces(model, settings.robustness))
+    methods = {name.removesuffix("_"): values for name, values in answers.items() if name != "per_frame_"}
+    curves = robustness_curves(faces.condition, faces.truth, methods)
+    picture = workspace.data(STAGE, "robustness.png")
+    rest = float(np.mean(faces.truth[faces.condition == "plain"] ** 2))
+    labels = {name: name.replace("_", " ") for name in methods}
+    with written_whole(picture) as path:
+        robustness_figure(curves, labels, rest).savefig(path, dpi=90)
+    return StageResult({"figures": figures | flat_figures(curves), "curves": picture})
+
+
+def _shown(unseen: StageResult) -> dict:
+    """What the page of the asset shows of the evaluation on unseen people."""
+    if unseen.skipped:
+        return {"rendered test people": unseen.skipped}
+    figures = unseen.metadata["figures"]
+    shown = ("mse", "view_invariance_mse", "identity_leakage", "neutral_variance")
+    rows = [
+        {"method": method.replace("_", " "), **{name: figures[f"{method}_{name}"] for name in shown}}
+        for method in (*NETWORKS, "single_image", "per_frame")
+    ]
+    return {
+        "rendered test people": pd.DataFrame(rows),
+        "chance of recognising a person": figures["identity_leakage_chance"],
+        "errors as pictures get worse": unseen.metadata["curves"],
+    }
 
 
 def _per_frame_baseline(workspace: Workspace, frames: pd.DataFrame) -> np.ndarray:

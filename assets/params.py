@@ -11,6 +11,7 @@ from pydantic import Field
 
 from models.emotion.settings import SearchSettings
 from models.errors import ParamsError
+from models.expression.evaluation_settings import RobustnessSettings, UnseenSettings
 from models.expression.settings import (
     Augmentation,
     Hardware,
@@ -220,10 +221,12 @@ class RenderedFaces(Section):
 
 
 class ExpressionEvaluation(Section):
-    """Errors on the test people."""
+    """Errors on the test people, and on rendered people of known expression."""
 
     batch_size: int = Count
     pictured_images: int = Count
+    unseen: UnseenSettings
+    robustness: RobustnessSettings
 
 
 class Export(Section):

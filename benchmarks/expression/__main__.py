@@ -15,7 +15,6 @@ from benchmarks.expression.pictures import draw_pictures
 from benchmarks.expression.tables import ablation_rows, tables, write_ablation, write_into_page
 from models.errors import ModelMismatchError, WeightsMissingError
 from models.expression import Predictor
-from models.expression.alignment import template
 from models.expression.model_card import write_card
 from models.storage import written_whole
 
@@ -51,11 +50,11 @@ def main() -> None:
         print(f"[{time.perf_counter() - started:5.0f} s] {line}", flush=True)
 
     predictor = load_predictor(arguments.model)
-    sets = TestSets(arguments.faces, arguments.quick, progress)
-    if not np.allclose(predictor.contract.template, template(sets.model), atol=0.05):
+    sets = TestSets(predictor.contract.template, arguments.faces, arguments.quick, progress)
+    if not np.allclose(predictor.contract.expression_std, sets.model.expression_std, rtol=1e-3):
         raise ModelMismatchError(
-            f"{arguments.model or 'the default network'}: aligns faces to another template than the embedded model's; "
-            "train it again on that model."
+            f"{arguments.model or 'the default network'}: speaks of '{predictor.contract.face_model}' and not of the "
+            "embedded model, whose renders it is measured on; train it again on that model."
         )
     london = os.environ.get("LONDON_FACES")
     figures, curves = measure_all(predictor.session, sets, Path(london) if london else None)

@@ -1,5 +1,6 @@
 """The pictures that all methods are measured on, as the detector saw them, with their truth and the fits' answers."""
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -17,7 +18,6 @@ import models.rendering
 from assets.params import Params, load_params
 from benchmarks.reconstruction.cache import code_version, embedded_model_file
 from benchmarks.reconstruction.detector import PARAMS, detector_errors, project_backend
-from models.expression.alignment import template
 from models.expression.evaluation_settings import RobustnessSettings, UnseenSettings
 from models.expression.judgement import KnownFaces
 from models.expression.neutral_smile import paired_photographs
@@ -43,9 +43,11 @@ WHAT_MAKES_A_FACE = (
     models.morphable_model,
     models.rendering,
 )
+# People who pose each of the seven emotions once.
+EMOTION_PEOPLE = 50
 # People of the test videos, their frames, and every how many of them one is measured.
 VIDEO_PEOPLE, VIDEO_FRAMES, VIDEO_STRIDE = 10, 150, 5
-QUICK_UNSEEN = UnseenSettings(people=8, moments=5, pair_people=8, pairs=2, posing_people=12, emotion_people=6)
+QUICK_UNSEEN = UnseenSettings(people=8, moments=5, pair_people=8, pairs=2, posing_people=12)
 QUICK_ROBUSTNESS = RobustnessSettings(people=4)
 
 
@@ -54,12 +56,15 @@ class TestSets:
 
     Parameters
     ----------
-    folder : where they are kept; None takes the cache, by the version of the code that makes them
+    template : (68, 2) that faces are aligned to: that of the network's contract
+    folder : where they are kept, apart for each template; None takes the cache, by the version of the code that makes
+        them
     quick : fewer faces of everything
     progress : is told what is being made
     """
 
-    def __init__(self, folder: Path | None, quick: bool, progress: Callable[[str], None]):
+    def __init__(self, template: np.ndarray, folder: Path | None, quick: bool, progress: Callable[[str], None]):
+        self.template = template
         self.params = load_params(PARAMS)
         self.progress = progress
         self.model_file = embedded_model_file()
@@ -67,6 +72,7 @@ class TestSets:
         self.folder = folder or self._cache(quick)
         self.unseen = QUICK_UNSEEN if quick else UnseenSettings()
         self.robustness_settings = QUICK_ROBUSTNESS if quick else RobustnessSettings()
+        self.emotion_people = 6 if quick else EMOTION_PEOPLE
         self.videos = 2 if quick else VIDEO_PEOPLE
 
     def moments(self) -> KnownFaces:
@@ -83,7 +89,9 @@ class TestSets:
 
     def posed_emotions(self) -> KnownFaces:
         """The seven emotions, each person's once; the condition is the emotion's name."""
-        return self._rendered("posed_emotions", partial(posed_emotions, self.model, self.unseen))
+        return self._rendered(
+            "posed_emotions", partial(posed_emotions, self.model, self.emotion_people, self.unseen.picture)
+        )
 
     def degraded(self) -> KnownFaces:
         """One strong expression a person under all severities."""
@@ -91,7 +99,9 @@ class TestSets:
 
     def filmed(self) -> KnownFaces:
         """Frames of test videos; their "truth" is the whole-video fit."""
-        return self._kept("filmed", lambda: _filmed(self.model, self._detector(), self.params, self.videos))
+        return self._kept(
+            "filmed", lambda: _filmed(self.model, self._detector(), self.template, self.params, self.videos)
+        )
 
     def london(self, folder: Path) -> KnownFaces:
         """Everybody's neutral and smiling photograph, without truth."""
@@ -101,7 +111,7 @@ class TestSets:
     def _rendered(self, name: str, pictures: Callable[[], Iterable[UnseenFace]]) -> KnownFaces:
         def make() -> KnownFaces:
             backend = project_backend(self.params)
-            return KnownFaces.rendered(pictures(), backend, self._detector(), self.params.reconstruction)
+            return KnownFaces.rendered(pictures(), backend, self.template, self._detector(), self.params.reconstruction)
 
         return self._kept(name, make)
 
@@ -111,7 +121,7 @@ class TestSets:
         photographs = paired_photographs(folder)
         images = (read_image(photograph.path) for photograph in photographs)
         return KnownFaces.fitted(
-            faces=observe(images, project_backend(self.params), template(self.model)),
+            faces=observe(images, project_backend(self.params), self.template),
             truth=np.full((len(photographs), self.model.expression_size), np.nan),
             subject=[photograph.subject for photograph in photographs],
             condition=[photograph.expression for photograph in photographs],
@@ -120,7 +130,8 @@ class TestSets:
         )
 
     def _kept(self, name: str, make: Callable[[], KnownFaces]) -> KnownFaces:
-        path = self.folder / f"{name}.npz"
+        alignment = hashlib.sha256(np.round(self.template, 3).tobytes()).hexdigest()[:8]
+        path = self.folder / f"template-{alignment}" / f"{name}.npz"
         if not path.exists():
             self.progress(f"making the test faces '{name}'")
             make().save(path)
@@ -137,14 +148,16 @@ class TestSets:
         return cache_folder() / "benchmarks" / f"expression-{version}{'-quick' if quick else ''}"
 
 
-def _filmed(model: MorphableModel, detector_model: MorphableModel, params: Params, people: int) -> KnownFaces:
+def _filmed(
+    model: MorphableModel, detector_model: MorphableModel, template: np.ndarray, params: Params, people: int
+) -> KnownFaces:
     """Every few frames of filmed people, tracked, smoothed and fitted as the pipeline does."""
-    parts = [_filmed_person(model, detector_model, params, person) for person in range(people)]
+    parts = [_filmed_person(model, detector_model, template, params, person) for person in range(people)]
     return KnownFaces.joined([part for part in parts if part is not None])
 
 
 def _filmed_person(
-    model: MorphableModel, detector_model: MorphableModel, params: Params, person: int
+    model: MorphableModel, detector_model: MorphableModel, template: np.ndarray, params: Params, person: int
 ) -> KnownFaces | None:
     """None where the detector never found, or soon lost, the face."""
     from models.landmarks.smoothing import smooth
@@ -170,7 +183,7 @@ def _filmed_person(
         chosen = np.flatnonzero(track.found)[::VIDEO_STRIDE]
         wanted = dict(zip(track.frame_index[chosen].tolist(), landmarks[chosen], strict=True))
         pictures = [(frame.image, wanted[frame.index]) for frame in read_frames(film) if frame.index in wanted]
-    faces = observed(pictures, template(model))
+    faces = observed(pictures, template)
     fit = fit_video(landmarks, detector_model, params.reconstruction, timestamps=track.timestamps)
     return KnownFaces.fitted(
         faces=faces,

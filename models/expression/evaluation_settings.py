@@ -15,7 +15,6 @@ class UnseenSettings:
     largest_yaw : degrees, of those pictures
     pair_people, pairs : people, and moments of each that are seen from the front and in semi-profile at once
     posing_people : people of whom one neutral and one smiling picture is taken
-    emotion_people : people who pose each of the seven emotions once
     picture : light, camera, glasses and occluders
     """
 
@@ -25,7 +24,6 @@ class UnseenSettings:
     pair_people: int = 60
     pairs: int = 2
     posing_people: int = 120
-    emotion_people: int = 50
     picture: SyntheticVideoSettings = field(default_factory=SyntheticVideoSettings)
 
 

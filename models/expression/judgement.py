@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from models.expression.alignment import template
 from models.expression.contract import NetworkContract
 from models.expression.evaluation import evaluate
 from models.expression.identity_leakage import chance, identity_leakage, neutral_variance
@@ -81,10 +80,11 @@ class KnownFaces:
         cls,
         pictures: Iterable[UnseenFace],
         backend: LandmarkBackend,
+        template: np.ndarray,
         detector_model: MorphableModel,
         settings: FitSettings,
     ) -> "KnownFaces":
-        """Rendered faces through a detector."""
+        """Rendered faces through a detector, aligned to `template` (68, 2); the rest as for `fitted`."""
         known: list[UnseenFace] = []
 
         def images() -> Iterator[np.ndarray]:
@@ -93,7 +93,7 @@ class KnownFaces:
                 known.append(replace(face, image=face.image[:0]))
                 yield face.image
 
-        faces = observe(images(), backend, template(detector_model))
+        faces = observe(images(), backend, template)
         truth = np.stack([face.expression for face in known]) / detector_model.expression_std
         subject, condition = [str(face.subject) for face in known], [face.condition for face in known]
         return cls.fitted(faces, truth, subject, condition, detector_model, settings)

@@ -99,10 +99,12 @@ def neutral_and_smile(model: MorphableModel, settings: UnseenSettings, seed: int
             yield _picture(replace(video, lighting=sample_lighting(rng)), frame, person, condition)
 
 
-def posed_emotions(model: MorphableModel, settings: UnseenSettings, seed: int = SEED) -> Iterator[UnseenFace]:
+def posed_emotions(
+    model: MorphableModel, people: int, picture: SyntheticVideoSettings, seed: int = SEED
+) -> Iterator[UnseenFace]:
     """People who pose each of the seven emotions, more or less facing the camera; the condition names the emotion."""
-    plain = replace(settings.picture, occluder_share=0.0)
-    for person in range(settings.emotion_people):
+    plain = replace(picture, occluder_share=0.0)
+    for person in range(people):
         rng = np.random.default_rng([seed, person, 6])
         activations = np.stack([_posed(emotion, rng) for emotion in EMOTION_PROTOTYPES])
         video = _stills(model, person, seed, activations, _angles(rng, 12 * rng.normal(size=7)), plain, rng)
