@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -46,6 +47,48 @@ def test_colours_keep_their_order(tmp_path):
     (read,) = read_samples(tmp_path / "out")
     assert read.image[..., 0].mean() > 190
     assert read.image[..., 2].mean() < 10
+
+
+def as_jpeg(image, suffix=".jpg"):
+    return cv2.imencode(suffix, image[..., ::-1])[1].tobytes()
+
+
+def test_an_image_that_is_jpeg_already_is_kept_as_it_is(patterned_samples, tmp_path):
+    sample = patterned_samples(1, seed=0)[0]
+    jpeg = as_jpeg(sample.image)
+    write_shards([replace(sample, image=jpeg)], tmp_path / "out", chunk_mb=1, jpeg_quality=20)
+    assert ShardReader(tmp_path / "out")[0].jpeg.tobytes() == jpeg
+    (read,) = read_samples(tmp_path / "out")
+    assert np.abs(read.image.astype(int) - sample.image).mean() < 3
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"not an image", id="no image"),
+        pytest.param(as_jpeg(np.zeros((100, 100, 3), np.uint8)), id="of another size"),
+        pytest.param(as_jpeg(np.zeros((224, 224, 3), np.uint8), ".png"), id="png"),
+    ],
+)
+def test_bytes_that_are_no_aligned_jpeg_are_named(patterned_samples, tmp_path, image):
+    sample = replace(patterned_samples(1, seed=0)[0], video_id="culprit", image=image)
+    with pytest.raises(ImageError, match=r"culprit.*as JPEG.*bytes"):
+        write_shards([sample], tmp_path / "out", chunk_mb=1, jpeg_quality=90)
+
+
+def test_a_jpeg_with_a_broken_expression_is_named(patterned_samples, tmp_path):
+    sample = patterned_samples(1, seed=0)[0]
+    broken = replace(sample, video_id="culprit", image=as_jpeg(sample.image), expression=np.full(28, np.nan))
+    with pytest.raises(ImageError, match=r"culprit.*finite expression"):
+        write_shards([broken], tmp_path / "out", chunk_mb=1, jpeg_quality=90)
+
+
+def test_one_sample_can_be_read_alone(patterned_samples, tmp_path):
+    write_shards(patterned_samples(20, seed=2), tmp_path / "out", chunk_mb=0.02, jpeg_quality=90)
+    alone, among_others = ShardReader(tmp_path / "out").sample(13), list(read_samples(tmp_path / "out"))[13]
+    assert (alone.video_id, alone.frame) == (among_others.video_id, among_others.frame) == ("video-1", 5)
+    np.testing.assert_array_equal(alone.image, among_others.image)
 
 
 def test_the_same_samples_give_the_same_bytes(patterned_samples, tmp_path):
@@ -166,8 +209,6 @@ def test_a_damaged_chunk_is_named(patterned_samples, tmp_path, damage):
 @pytest.mark.parametrize("size", [28, 56, 64, 100, 112, 224])
 def test_a_small_image_is_the_large_one_averaged_over_areas(patterned_samples, tmp_path, size):
     """The decoder's own shrinking must neither shift the image nor swap its colours."""
-    import cv2
-
     image = cv2.resize(np.random.default_rng(0).integers(0, 255, (14, 14, 3), np.uint8), (IMAGE_SIZE, IMAGE_SIZE))
     sample = replace(patterned_samples(1, seed=0)[0], image=image)
     write_shards([sample], tmp_path / "out", chunk_mb=1, jpeg_quality=95)

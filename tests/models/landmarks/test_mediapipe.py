@@ -1,5 +1,7 @@
 """The real detector on real pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -131,6 +133,27 @@ def test_following_keeps_the_order_and_says_who_is_lost(mediapipe, portrait, por
     assert [face is None for face in followed] == on_the_left
     kept = followed[on_the_left.index(False)]
     assert relative_error(kept, portrait_face.points + np.array([517, 3])) < 0.01
+
+
+def test_a_face_known_by_its_68_points_alone_is_followed(mediapipe, portrait, portrait_face):
+    """Points that something else has found, a few pixels off, lead to the same face."""
+    known = replace(portrait_face, points=portrait_face.points + np.float32([4, -3]), dense=None)
+    (found,) = mediapipe.follow(portrait, [known])
+    assert relative_error(found, portrait_face.points) < 0.02
+    assert found.dense.shape == (478, 3)
+
+
+def test_the_68_points_also_say_how_a_face_is_turned_in_the_image(mediapipe, portrait, portrait_face):
+    side = portrait.shape[0]
+    lying = np.ascontiguousarray(np.rot90(portrait, -1))
+    points = np.stack([side - 1 - portrait_face.points[:, 1], portrait_face.points[:, 0]], 1)
+    (found,) = mediapipe.follow(lying, [replace(portrait_face, points=points, dense=None)])
+    assert relative_error(found, points) < 0.05
+
+
+def test_68_points_where_nobody_is_find_nobody(mediapipe, portrait, portrait_face):
+    empty = np.full_like(portrait, 128)
+    assert mediapipe.follow(empty, [replace(portrait_face, dense=None)]) == [None]
 
 
 def test_two_tracks_that_end_on_one_face_become_one(mediapipe, portrait, portrait_face):

@@ -11,6 +11,7 @@ from models.morphable_model.expressions import (
     ExpressionSettings,
     combined_activations,
     emotion_activations,
+    group_activations,
     incidental_activations,
     sample_activations,
 )
@@ -96,3 +97,20 @@ def test_an_unknown_emotion_is_refused():
 def test_combining_with_rest_changes_nothing(seed):
     face = incidental_activations(np.random.default_rng(seed))
     np.testing.assert_allclose(combined_activations(face, np.zeros(43)), face, atol=1e-12)
+
+
+def test_groups_move_as_strongly_as_named_and_nothing_else_does():
+    activations = group_activations({"mouthSmile": 0.7, "jawOpen": 0.4}, np.random.default_rng(0), asymmetry=0.0)
+    expected = {"mouthSmileLeft": 0.7, "mouthSmileRight": 0.7, "jawOpen": 0.4}
+    assert {name: activations[k] for k, name in enumerate(EXPRESSION_UNITS) if activations[k]} == expected
+
+
+def test_the_sides_of_a_group_differ_by_the_asymmetry_and_stay_between_rest_and_full():
+    rng = np.random.default_rng(0)
+    left, right = column("browDownLeft"), column("browDownRight")
+    faces = np.array([group_activations({"browDown": 0.5}, rng, asymmetry=0.2) for _ in range(400)])
+    assert 0.09 < faces[:, left].std() < 0.11
+    assert abs(np.corrcoef(faces[:, left], faces[:, right])[0, 1]) < 0.15
+    strong = np.array([group_activations({"browDown": 0.95}, rng, asymmetry=0.3) for _ in range(50)])
+    assert strong.min() >= 0
+    assert strong.max() == 1

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.rendering.noise import smooth_noise, smooth_path
-from models.rendering.sensor import Sensor, expose
+from models.rendering.sensor import Sensor, compressed, expose, shrunk
 from models.rendering.skin import landmark_texels, paint_skin, sample_skin
 from models.rendering.subject import sample_subject
 
@@ -69,5 +69,30 @@ def test_more_light_is_never_darker_even_beyond_white():
 
 def test_a_grey_camera_has_no_colour():
     light = np.random.default_rng(0).random((8, 8, 3), dtype=np.float32)
-    image = expose(light, replace(CLEAN, grey=True), 0, np.random.default_rng(0))
+    tinted = replace(CLEAN, grey=True, cast=np.array([1.1, 1.0, 0.9]))
+    image = expose(light, tinted, 0, np.random.default_rng(0))
     np.testing.assert_array_equal(image[..., 0], image[..., 2])
+
+
+def test_a_shrunk_image_says_exactly_by_how_much():
+    image = np.random.default_rng(0).integers(0, 255, (90, 131, 3), dtype=np.uint8)
+    for wanted in (1.0, 0.5, 0.333, 0.01):
+        result, factor = shrunk(image, wanted)
+        np.testing.assert_array_equal(factor, np.array(result.shape[1::-1]) / [131, 90])
+        # Never so small that nothing is left.
+        np.testing.assert_allclose(factor, np.maximum(wanted, 8 / np.array([131, 90])), atol=0.5 / 90)
+        assert abs(result.mean() - image.mean()) < 2
+
+
+def test_a_shrunk_image_that_keeps_its_size_is_the_same():
+    image = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(shrunk(image, 1.0)[0], image)
+
+
+def test_compression_loses_more_at_lower_quality_and_keeps_the_order_of_colours():
+    rng = np.random.default_rng(0)
+    image = np.uint8(255 * (0.5 + 0.1 * smooth_noise((64, 64), 6, rng)[..., None] * [1, 1, 1]).clip(0, 1))
+    image[..., 0] = 255 - image[..., 0] // 4
+    losses = [np.abs(compressed(image, quality).astype(int) - image).mean() for quality in (95, 50, 10)]
+    assert losses[0] < losses[1] < losses[2]
+    assert losses[0] < 4
