@@ -16,7 +16,8 @@ STAGE = "expression_vectors"
 
 def predict_expression_vectors(workspace: Workspace, benchmark: str) -> StageResult:
     """Run landmarks, alignment and DeepExp3D on every image; an image without a face keeps a row without numbers."""
-    from models.expression.predictor import Predictor, read_image
+    from models.expression.images import read_image
+    from models.expression.predictor import Predictor
 
     if reason := skip_reason(workspace, "benchmark_images", benchmark):
         return skipped(workspace, STAGE, reason, benchmark)

@@ -1,8 +1,8 @@
 """The command `deepexp3d`: expression and emotion of images and videos, landmarks, reconstruction, face models."""
 
-import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +26,23 @@ class Backend(StrEnum):
     mediapipe = "mediapipe"
     face_alignment = "face-alignment"
     recorded = "recorded"
+
+
+class Runtime(StrEnum):
+    """What the network runs on."""
+
+    auto = "auto"
+    openvino = "openvino"
+    onnxruntime = "onnxruntime"
+    cuda = "cuda"
+    tensorrt = "tensorrt"
+
+
+class Calibration(StrEnum):
+    """What is known of the person's face at rest."""
+
+    none = "none"
+    rest = "rest"
 
 
 class FaceModelFormat(StrEnum):
@@ -56,36 +73,70 @@ BackendOption = Annotated[Backend, typer.Option(help="What finds the 68 landmark
 @app.command(
     epilog="Examples:\n\n"
     "`deepexp3d predict photo.jpg`\n\n"
-    "`deepexp3d predict clips/ --out expressions.parquet`\n\n"
-    "`deepexp3d predict talk.mp4 --overlay talk_overlay.mp4 --features-only`"
+    "`deepexp3d predict photographs/ clips/ --out expressions.parquet --threads 8 --batch 16`\n\n"
+    "`deepexp3d predict talk.mp4 --overlay talk_overlay.mp4 --smooth --calibrate rest --out talk.csv`\n\n"
+    "`deepexp3d predict talk.mp4 --neutral passport.jpg --features-only --out talk.json`\n\n"
+    "`deepexp3d predict 0 --model deepexp3d-small` reads the first webcam until Ctrl-C\n\n"
+    "Each row has a status: ok, no face, cut by the border, first of 12 frames, or error and its reason."
 )
 def predict(
     paths: Paths,
     out: Annotated[Path | None, typer.Option(help="Write a .csv, .parquet or .json table instead of printing.")] = None,
     overlay: Annotated[Path | None, typer.Option(help="Draw the results: a picture, or for one video an .mp4.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="Folder of an exported network; by default the project's latest.")
+        str | None,
+        typer.Option(
+            help="deepexp3d-resnet50, deepexp3d-small, or a folder of an exported network; by default DEEPEXP3D_MODEL, "
+            "else the project's latest, else the first of the two that is there."
+        ),
     ] = None,
     features_only: Annotated[bool, typer.Option(help="The 28 coefficients alone: needs no classifier.")] = False,
+    neutral: Annotated[
+        Path | None, typer.Option(help="A photograph of the person's neutral face: its expression is subtracted.")
+    ] = None,
+    calibrate: Annotated[
+        Calibration, typer.Option(help="rest: subtract what each face of a video returns to.")
+    ] = Calibration.none,
+    smooth: Annotated[bool, typer.Option(help="Filter each face's expression over time (one-euro filter).")] = False,
     backend: BackendOption = Backend.mediapipe,
+    runtime: Annotated[
+        Runtime, typer.Option(help="auto: a GPU where ONNX Runtime finds one, else OpenVINO.")
+    ] = Runtime.auto,
+    threads: Annotated[int, typer.Option(min=0, help="Processors that the network uses; 0 is all.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Frames or images that go through the network together.")] = 4,
 ) -> None:
     """Expression coefficients, head pose and emotion of every face."""
-    import pandas as pd
-
-    from models.expression.predictor import Predictor, predict_paths
+    from models.expression.prediction import PredictionSettings, neutral_expression, predict_paths
+    from models.expression.predictor import Predictor
+    from models.expression.sources import is_live
+    from models.expression.tables import check_table_name, print_rows, write_rows
+    from models.expression.temporal_filter import OneEuroSettings
 
     with _errors_in_a_line():
         if out is not None:
-            _table_writer(out)
-        predictor = Predictor.load(model, features_only=features_only, backend=str(backend))
-        rows = list(predict_paths(paths, predictor, overlay=overlay))
-        table = pd.DataFrame(rows)
+            check_table_name(out)
+        threads = threads or len(os.sched_getaffinity(0))
+        predictor = Predictor.load(
+            model,
+            features_only=features_only,
+            backend=str(backend),
+            runtime=str(runtime),
+            threads=threads,
+            streams=1 if is_live(paths) else threads,
+        )
+        settings = PredictionSettings(
+            batch=batch,
+            smoothing=OneEuroSettings() if smooth else None,
+            neutral=None if neutral is None else neutral_expression(predictor, neutral),
+            calibrate_rest=calibrate is Calibration.rest,
+        )
+        rows = predict_paths(paths, predictor, settings=settings, overlay=overlay, progress=_progress_bar)
         if out is not None:
-            _write_table(table, out)
-            print(f"{out}: {len(table)} rows")
+            print(f"{out}: {write_rows(rows, out)} rows")
+        elif sys.stdout.isatty():
+            _print_briefly(rows)
         else:
-            shown = [name for name in ("path", "frame", "face", "emotion", "yaw", "pitch", "roll") if name in table]
-            print(table[shown].to_string(index=False) if sys.stdout.isatty() else table.to_csv(index=False), end="\n")
+            print_rows(rows, sys.stdout)
 
 
 @app.command(epilog="Example:\n\n`deepexp3d reconstruct talk.mp4 --out talk.npz --overlay talk_fit.mp4`")
@@ -252,27 +303,23 @@ def _draw_model(model, picture: Path) -> None:
         model_figure(model, deviations=2.0).savefig(path)
 
 
-TABLE_WRITERS = {
-    ".csv": lambda table, path: table.to_csv(path, index=False),
-    ".parquet": lambda table, path: table.to_parquet(path),
-    ".json": lambda table, path: path.write_text(json.dumps(json.loads(table.to_json(orient="records")), indent=1)),
-}
+def _progress_bar(items: Iterable, name: str, total: int | None) -> Iterable:
+    """What is gone through, with a bar where somebody is watching and there is something to wait for."""
+    if not sys.stderr.isatty() or total == 1:
+        return items
+    from tqdm import tqdm
+
+    return tqdm(items, desc=name, total=total, unit="image" if total else "frame", leave=False)
 
 
-def _table_writer(out: Path) -> Callable[..., None]:
-    """What writes a table to a file of this name."""
-    if out.suffix not in TABLE_WRITERS:
-        raise DeepExp3DError(
-            f"{out}: unknown kind of table '{out.suffix}'; end the name in {', '.join(TABLE_WRITERS)}."
-        )
-    return TABLE_WRITERS[out.suffix]
-
-
-def _write_table(table, out: Path) -> None:
-    from models.storage import written_whole
-
-    with written_whole(out) as path:
-        _table_writer(out)(table, path)
+def _print_briefly(rows: Iterable[dict]) -> None:
+    """What fits into a line, for a reader at a terminal."""
+    widths = {"path": 28, "frame": 6, "face": 4, "emotion": 9, "yaw": 6, "pitch": 6, "roll": 6}
+    print(" ".join(f"{name:{width}}" for name, width in widths.items()), "status")
+    for row in rows:
+        shown = {name: f"{row[name]:.1f}" if isinstance(row[name], float) else str(row[name]) for name in widths}
+        shown = {name: "" if text in ("None", "nan") else text for name, text in shown.items()}
+        print(" ".join(f"{shown[name][-width:]:{width}}" for name, width in widths.items()), row["status"])
 
 
 def _files(paths: list[str]) -> list[Path]:

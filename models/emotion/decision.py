@@ -1,4 +1,4 @@
-"""What a trained `EcocSvm` computes, as plain arrays: quick to load, quick to ask, and without scikit-learn.
+"""What a trained emotion classifier computes, as plain arrays: quick to load and to ask, and without scikit-learn.
 
 Importing scikit-learn and skops takes seconds, which a command that reads one photograph does not have. A skops file is
 a zip of arrays and a JSON description of the object that they belong to, so the few arrays that a decision takes are
@@ -16,12 +16,36 @@ import numpy as np
 
 from models.errors import ModelMismatchError, WeightsMissingError
 
-CLASSIFIER_CLASS = ("models.emotion.ecoc", "EcocSvm")
 POLYNOMIAL_DEGREE = 3
 
 
 @dataclass(frozen=True)
-class EmotionDecision:
+class LinearDecision:
+    """Multinomial logistic regression, as `LinearEmotionClassifier` says.
+
+    Attributes
+    ----------
+    classes_ : (K,) names
+    weights : (K, D)
+    intercept : (K,)
+    """
+
+    classes_: np.ndarray
+    weights: np.ndarray
+    intercept: np.ndarray
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features."""
+        return self.weights.shape[1]
+
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        """Probabilities (F, K) of features (F, D): those of the classifier that this was made from."""
+        return _softmax(np.asarray(features, np.float64) @ self.weights.T + self.intercept)
+
+
+@dataclass(frozen=True)
+class KernelDecision:
     """Kernel machines over shared support vectors, decoded and calibrated as `EcocSvm` says.
 
     Attributes
@@ -59,9 +83,7 @@ class EmotionDecision:
         scores = self._kernel(standard) @ self.weights + self.intercept
         hinge = np.maximum(0, 1 - self.coding[None] * scores[:, None, :]) / 2
         used = np.abs(self.coding)
-        logits = -(hinge * used).sum(axis=2) / used.sum(axis=1) / self.temperature
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        return _softmax(-(hinge * used).sum(axis=2) / used.sum(axis=1) / self.temperature)
 
     def _kernel(self, standard: np.ndarray) -> np.ndarray:
         """Kernel values (F, S)."""
@@ -74,7 +96,7 @@ class EmotionDecision:
         return np.exp(-self.gamma * np.maximum(squares - 2 * products, 0))
 
 
-def load_decision(path: Path | str, features: int | None = None) -> EmotionDecision:
+def load_decision(path: Path | str, features: int | None = None) -> KernelDecision | LinearDecision:
     """Read a classifier that `save_classifier` wrote; `features`, where given, is how many it must take.
 
     Raises
@@ -82,15 +104,15 @@ def load_decision(path: Path | str, features: int | None = None) -> EmotionDecis
     WeightsMissingError
         The file is missing or no skops file.
     ModelMismatchError
-        The file holds something else than a fitted `EcocSvm`, or one of other features.
+        The file holds something else than a fitted emotion classifier, or one of other features.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             root = json.loads(archive.read("schema.json"))
-            found = (root.get("__module__"), root.get("__class__"))
-            if found != CLASSIFIER_CLASS:
-                raise ModelMismatchError(f"{path}: holds {'.'.join(map(str, found))}, not an emotion classifier.")
-            decision = _decision(_members(root), archive)
+            found = f"{root.get('__module__')}.{root.get('__class__')}"
+            if found not in _READERS:
+                raise ModelMismatchError(f"{path}: holds a {found}, not an emotion classifier.")
+            decision = _READERS[found](_members(root), archive)
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
         raise WeightsMissingError(
             f"{path}: not a readable classifier ({error}); train it, or copy it there."
@@ -103,7 +125,11 @@ def load_decision(path: Path | str, features: int | None = None) -> EmotionDecis
     return decision
 
 
-def _decision(classifier: dict, archive: zipfile.ZipFile) -> EmotionDecision:
+def _linear_decision(classifier: dict, archive: zipfile.ZipFile) -> LinearDecision:
+    return LinearDecision(*(_value(classifier[name], archive) for name in ("classes_", "coef_", "intercept_")))
+
+
+def _kernel_decision(classifier: dict, archive: zipfile.ZipFile) -> KernelDecision:
     scaler = _members(classifier["scaler_"])
     learners = [_members(learner) for learner in classifier["learners_"]["content"]]
     support = [_value(learner["support_vectors_"], archive) for learner in learners]
@@ -112,7 +138,7 @@ def _decision(classifier: dict, archive: zipfile.ZipFile) -> EmotionDecision:
     weights = np.zeros((len(shared), len(learners)))
     column = np.repeat(np.arange(len(learners)), [len(own) for own in support])
     np.add.at(weights, (places.ravel(), column), np.concatenate(coefficients))
-    return EmotionDecision(
+    return KernelDecision(
         classes_=_value(classifier["classes_"], archive),
         mean=_value(scaler["mean_"], archive),
         scale=_value(scaler["scale_"], archive),
@@ -138,3 +164,14 @@ def _value(node: dict, archive: zipfile.ZipFile) -> Any:
     if node["__loader__"] == "JsonNode":
         return json.loads(node["content"])
     raise ValueError(f"{node['__loader__']} where a number or an array is expected")
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+_READERS = {
+    "models.emotion.ecoc.EcocSvm": _kernel_decision,
+    "models.emotion.zero_shot.LinearEmotionClassifier": _linear_decision,
+}

@@ -12,7 +12,7 @@ from models.errors import ModelMismatchError
 from models.expression.alignment import IMAGE_SIZE
 from models.expression.contract import NetworkContract
 from models.expression.network import ExpressionNetwork, load_network
-from models.expression.runtime import CONTRACT_KEY, NETWORK
+from models.expression.runtime import CONTRACT_KEY, IMAGE_INPUT, LANDMARK_INPUT, NETWORK, OUTPUT
 from models.storage import written_whole
 
 log = logging.getLogger(__name__)
@@ -24,9 +24,10 @@ TOLERANCE = 1e-3
 def export_onnx(trained: Path | str, folder: Path | str, *, opset: int) -> Path:
     """Write `folder/network.onnx` from a folder with a trained network.
 
-    Input `image` is (N, 224, 224, 3) uint8 RGB, aligned to the template; output `expression` is (N, n_e) float32 in
-    standard deviations. The metadata hold the contract as JSON, and for readers without this project `template`,
-    `expression_std`, `output_names` and `input` in words.
+    Input `image` is (N, 224, 224, 3) uint8 RGB, aligned to the template, and, where the contract says so, input
+    `landmarks` (N, 68, 2) float32 what the detector found, in pixels of that image; output `expression` is (N, n_e)
+    float32 in standard deviations. The metadata hold the contract as JSON, and for readers without this project
+    `template`, `expression_std`, `output_names` and `input` in words.
 
     Raises
     ------
@@ -54,27 +55,31 @@ def deviation_from_torch(network: ExpressionNetwork, path: Path | str, batch: in
     """Largest difference, in standard deviations, between a network and its ONNX file on random images."""
     import onnxruntime
 
-    images = np.random.default_rng(0).integers(0, 256, (batch, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    inputs = {IMAGE_INPUT: rng.integers(0, 256, (batch, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)}
+    if network.landmark_input:
+        inputs[LANDMARK_INPUT] = rng.uniform(0, IMAGE_SIZE, (batch, 68, 2)).astype(np.float32)
     with torch.inference_mode():
-        expected = network(torch.from_numpy(images)).numpy()
+        expected = network(*(torch.from_numpy(values) for values in inputs.values())).numpy()
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"image": images})
+    (found,) = session.run(None, inputs)
     return float(np.abs(found - expected).max())
 
 
 def _trace(network: ExpressionNetwork, path: Path, opset: int) -> None:
-    example = torch.zeros((2, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=torch.uint8)
-    axes = {"image": {0: "batch"}, "expression": {0: "batch"}}
+    examples = {IMAGE_INPUT: torch.zeros((2, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=torch.uint8)}
+    if network.landmark_input:
+        examples[LANDMARK_INPUT] = torch.zeros((2, 68, 2))
     with warnings.catch_warnings():
         # The exporter that replaces this one needs a further package and gains nothing for a plain residual network.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network.eval(),
-            (example,),
+            tuple(examples.values()),
             str(path),
-            input_names=["image"],
-            output_names=["expression"],
-            dynamic_axes=axes,
+            input_names=list(examples),
+            output_names=[OUTPUT],
+            dynamic_axes={name: {0: "batch"} for name in (*examples, OUTPUT)},
             opset_version=opset,
             dynamo=False,
         )

@@ -1,32 +1,143 @@
 """Photographs from files, as the rest of the project wants them."""
 
+import struct
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from models.errors import ImageError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+HEIF_SUFFIXES = (".heic", ".heif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", *HEIF_SUFFIXES)
+
+# What shows through where a picture is transparent: neither of the colours that hair and skin stand out from best.
+BACKGROUND = 128
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A picture as its maker saw it.
+
+    Attributes
+    ----------
+    image : (H, W, 3) uint8 RGB, upright
+    scale : (2,) pixels of `image` per pixel of the file (upright), along x and y
+    remark : what a reader should know of the file; empty for an ordinary one
+    """
+
+    image: np.ndarray
+    scale: np.ndarray
+    remark: str = ""
 
 
 def read_image(path: Path | str) -> np.ndarray:
-    """An image file as (H, W, 3) uint8 RGB, turned upright as its EXIF data say; grey and 16-bit files included.
+    """An image file as (H, W, 3) uint8 RGB, as `read_photograph` gives it in full size.
 
     Raises
     ------
     ImageError
-        The file is missing, may not be read, or is no image.
+        As `read_photograph`.
     """
+    return read_photograph(path).image
+
+
+def read_photograph(path: Path | str, max_side: int | None = None) -> Photograph:
+    """An image file upright as its EXIF data say, in 8-bit RGB: grey, 16-bit, CMYK, with a palette or transparent too.
+
+    Of an animated picture the first frame is read, and `remark` says so. One whose longer side exceeds `max_side`
+    pixels comes scaled down to it; large JPEG files are never decoded in full for that.
+
+    Raises
+    ------
+    ImageError
+        The file is missing, may not be read, is no image, is damaged, or has more than 178 million pixels.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    # Pictures of 89 to 178 million pixels are read; Pillow would warn of them.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    path = Path(path)
+    if path.suffix.lower() in HEIF_SUFFIXES:
+        _prepare_heif(path)
+    try:
+        with Image.open(path) as picture:
+            frames = getattr(picture, "n_frames", 1)
+            size = np.array(picture.size)
+            if max_side is not None:
+                picture.draft(None, (max_side, max_side))
+            pixels = _eight_bit_rgb(picture)
+            turned = picture.getexif().get(0x0112, 1) >= 5
+            image = np.asarray(ImageOps.exif_transpose(pixels))
+    except UnidentifiedImageError:
+        return _read_by_opencv(path, max_side)
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{path}: is too large ({error}); scale it down.") from error
+    except OSError as error:
+        if error.errno is None:
+            raise ImageError(f"{path}: is damaged ({error}); copy or export it again.") from error
+        raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path and the permissions.") from error
+    except (SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
+        raise ImageError(f"{path}: is damaged ({error}); copy or export it again.") from error
+    image = _shrunk(image, max_side)
+    remark = f"first of {frames} frames" if frames > 1 else ""
+    return Photograph(image, image.shape[1::-1] / (size[::-1] if turned else size), remark)
+
+
+def _eight_bit_rgb(picture):
+    """A Pillow image in mode RGB, its EXIF data kept."""
+    from PIL import Image
+
+    exif = picture.getexif()
+    if picture.mode.startswith("I") or picture.mode == "F":
+        deep = np.asarray(picture).astype(np.float64)
+        # 16 bits are stored as such or in 32; floating-point pictures run from 0 to 1.
+        full = 1.0 if picture.mode == "F" else 65535.0
+        converted = Image.fromarray(np.clip(deep * (255 / full) + 0.5, 0, 255).astype(np.uint8)).convert("RGB")
+    elif picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        opaque = Image.new("RGBA", picture.size, (BACKGROUND, BACKGROUND, BACKGROUND, 255))
+        opaque.alpha_composite(picture.convert("RGBA"))
+        converted = opaque.convert("RGB")
+    else:
+        converted = picture.convert("RGB")
+    converted.info["exif"] = exif.tobytes()
+    return converted
+
+
+def _prepare_heif(path: Path) -> None:
+    """Let Pillow read the format of many telephones, where the decoder is installed."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise ImageError(
+            f"{path}: HEIC pictures need a further package (pip install pillow-heif); or export it as JPEG."
+        ) from error
+    pillow_heif.register_heif_opener()
+
+
+def _read_by_opencv(path: Path, max_side: int | None) -> Photograph:
+    """What Pillow does not know, such as 16-bit RGB TIFF."""
     import cv2
 
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path and the permissions.") from error
+    data = np.fromfile(path, np.uint8)
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
     except cv2.error as error:
         raise ImageError(f"{path}: is too large or damaged ({error.err}); scale it down or export it again.") from error
     if image is None:
         raise ImageError(f"{path}: is no image that can be decoded; export it as JPEG or PNG.")
-    return image
+    size = np.array(image.shape[1::-1])
+    image = _shrunk(image, max_side)
+    return Photograph(image, image.shape[1::-1] / size)
+
+
+def _shrunk(image: np.ndarray, max_side: int | None) -> np.ndarray:
+    """An image whose longer side is at most `max_side`, by area averaging."""
+    if max_side is None or max(image.shape[:2]) <= max_side:
+        return np.ascontiguousarray(image)
+    import cv2
+
+    share = max_side / max(image.shape[:2])
+    width, height = (max(1, round(side * share)) for side in image.shape[1::-1])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

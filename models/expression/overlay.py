@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.emotion.labels import EMOTIONS
 from models.errors import ImageError
 from models.storage import written_whole
 
@@ -20,10 +21,17 @@ COLOURS = {
 WITHOUT_EMOTION = (90, 220, 200)
 # Videos with a variable rate are written at that of the first interval.
 FALLBACK_RATE = 25.0
+# Bars are drawn beside faces that are at least this wide, pixels; smaller ones would drown in them.
+SMALLEST_WITH_BARS = 48
+# Standard deviations of a coefficient that fill a bar.
+FULL_BAR = 3.0
 
 
 def draw_predictions(image: np.ndarray, faces: dict) -> np.ndarray:
-    """A copy of an image (H, W, 3) uint8 with box, landmarks, head direction and emotion of each face.
+    """A copy of an image (H, W, 3) uint8 with box, landmarks, head direction, emotion and bars of each face.
+
+    Right of a face (left where there is no room) stand the probabilities of the emotions, and below them the
+    coefficients of the expression from -3 to 3 standard deviations, one line each.
 
     Parameters
     ----------
@@ -35,7 +43,7 @@ def draw_predictions(image: np.ndarray, faces: dict) -> np.ndarray:
     drawn = image.copy()
     for number, face in faces.items():
         width = float(face.box[2] - face.box[0])
-        line = max(1, round(width / 120))
+        line = max(1, round(width / 160))
         colour = COLOURS.get(face.emotion, WITHOUT_EMOTION)
         corners = [tuple(int(value) for value in np.round(corner)) for corner in face.box.reshape(2, 2)]
         cv2.rectangle(drawn, *corners, colour, line, cv2.LINE_AA)
@@ -48,14 +56,57 @@ def draw_predictions(image: np.ndarray, faces: dict) -> np.ndarray:
         cv2.arrowedLine(drawn, *ends, colour, line + 1, cv2.LINE_AA)
         text = str(number) if face.emotion is None else f"{number} {face.emotion} {face.probabilities.max():.0%}"
         size = max(0.4, width / 260)
-        place = (corners[0][0], max(int(24 * size), corners[0][1] - int(8 * size)))
-        cv2.putText(drawn, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), line + 2, cv2.LINE_AA)
-        cv2.putText(drawn, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
+        _write(drawn, text, (corners[0][0], max(int(24 * size), corners[0][1] - int(8 * size))), size, colour)
+        if width >= SMALLEST_WITH_BARS:
+            _draw_bars(drawn, face)
     return drawn
 
 
+def _draw_bars(drawn: np.ndarray, face) -> None:
+    """A panel beside the face: probabilities on top, coefficients below."""
+    import cv2
+
+    left, top, right, bottom = face.box
+    height = int(np.clip(1.15 * (bottom - top), 90, drawn.shape[0]))
+    width = int(np.clip(0.7 * (right - left), 70, 190))
+    gap = 6
+    x = int(right) + gap if right + gap + width <= drawn.shape[1] else max(0, int(left) - gap - width)
+    y = int(np.clip(top, 0, drawn.shape[0] - height))
+    panel = drawn[y : y + height, x : x + width]
+    panel[:] = panel // 3
+    emotions = 0 if face.probabilities is None else round(0.5 * height)
+    if emotions:
+        row = emotions / len(EMOTIONS)
+        size = max(0.28, row / 34)
+        for index, emotion in enumerate(EMOTIONS):
+            low, high = round(index * row) + 1, max(round(index * row) + 2, round((index + 1) * row) - 1)
+            length = round(face.probabilities[index] * (width - 1))
+            bar = panel[low:high, :length]
+            bar[:] = (0.75 * np.array(COLOURS[emotion])).astype(np.uint8)
+            _write(panel, emotion, (3, high - max(1, round(0.25 * row))), size, (255, 255, 255))
+    values = np.clip(face.expression_whitened / FULL_BAR, -1, 1)
+    row = (height - emotions) / len(values)
+    middle = width // 2
+    for index, value in enumerate(values):
+        low = emotions + round(index * row)
+        high = max(low + 1, emotions + round((index + 1) * row) - (1 if row >= 3 else 0))
+        reach = round(float(value) * (middle - 2))
+        start, end = sorted((middle, middle + reach))
+        panel[low:high, start:end] = (240, 150, 60) if value >= 0 else (70, 160, 240)
+    cv2.line(panel, (middle, emotions), (middle, height - 1), (230, 230, 230), 1)
+
+
+def _write(image: np.ndarray, text: str, place: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:
+    """Text with a dark rim, legible on anything."""
+    import cv2
+
+    line = max(1, round(1.6 * size))
+    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), line + 2, cv2.LINE_AA)
+    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
+
+
 def write_overlay(path: Path | str, frames: Iterable, *, still: bool) -> None:
-    """Write a picture (of the one frame there is) or an mp4 of frames with `image`, `time` and `faces`.
+    """Write a picture (of the one frame there is) or an mp4 of frames with `source` and `faces`.
 
     Raises
     ------
@@ -69,13 +120,13 @@ def write_overlay(path: Path | str, frames: Iterable, *, still: bool) -> None:
 
     frames = iter(frames)
     first = [frame for _, frame in zip(range(2), frames, strict=False)]
-    interval = first[1].time - first[0].time if len(first) == 2 else 0.0
+    interval = first[1].source.time - first[0].source.time if len(first) == 2 else 0.0
 
     def drawn() -> Iterator[np.ndarray]:
         for frame in first:
-            yield draw_predictions(frame.image, frame.faces)
+            yield draw_predictions(frame.source.image, frame.faces)
         for frame in frames:
-            yield draw_predictions(frame.image, frame.faces)
+            yield draw_predictions(frame.source.image, frame.faces)
 
     write_video(path, drawn(), fps=1 / interval if interval > 0 else FALLBACK_RATE)
 
@@ -83,7 +134,7 @@ def write_overlay(path: Path | str, frames: Iterable, *, still: bool) -> None:
 def _write_picture(path: Path, frame) -> None:
     import cv2
 
-    picture = cv2.cvtColor(draw_predictions(frame.image, frame.faces), cv2.COLOR_RGB2BGR)
+    picture = cv2.cvtColor(draw_predictions(frame.source.image, frame.faces), cv2.COLOR_RGB2BGR)
     try:
         done, data = cv2.imencode(path.suffix, picture)
     except cv2.error:

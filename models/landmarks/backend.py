@@ -1,5 +1,6 @@
 """What every landmark backend gives, and how to get one by name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -36,8 +37,11 @@ class LandmarkBackend(Protocol):
 
     name: str
 
-    def detect(self, image: np.ndarray) -> list[Face]:
-        """All faces of an image, the largest first."""
+    def detect(self, image: np.ndarray, known: Sequence[Face] = ()) -> list[Face]:
+        """All faces of an image, the largest first.
+
+        Where some are `known` already, as in a video, a backend may leave these out and look less closely.
+        """
 
     def follow(self, image: np.ndarray, faces: list[Face]) -> list[Face | None]:
         """The same faces in the next frame, in the same order; None where one is lost."""

@@ -5,6 +5,7 @@ Its weights are not shipped here. They are looked for where PyTorch keeps downlo
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class FaceAlignmentBackend:
         )
         return cls(network, **options)
 
-    def detect(self, image: np.ndarray) -> list[Face]:
+    def detect(self, image: np.ndarray, known: Sequence[Face] = ()) -> list[Face]:
         """All faces of an image, the largest first.
 
         If there is none, the image is tried with a border (for faces that fill or leave it), then at twice its size

@@ -5,6 +5,7 @@ turned so that the eyes are level, goes through the landmark network, whose poin
 """
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,8 @@ SMALLEST_SEEN = 16
 # Sides of the squares around the image's middle that the detector looks at, in sizes of the image. A border around the
 # image helps with faces that fill or leave it; which one helps most depends on the face.
 WHOLE_VIEWS = (1.0, 1.5, 3.0)
+# Largest size of a tile, in sizes of the image, that is worth a look when most faces are known.
+TILE_GAIN = 0.8
 # The region is settled when its side changes less than this share from one look to the next.
 SETTLED, MOST_LOOKS = 0.03, 5
 # Boxes that overlap more than this are one face seen several times.
@@ -84,15 +87,20 @@ class MediaPipeBackend:
         self._landmarker = _Network(landmarker_file())
         self._anchors = _anchors(self._detector.side)
 
-    def detect(self, image: np.ndarray) -> list[Face]:
+    def detect(self, image: np.ndarray, known: Sequence[Face] = ()) -> list[Face]:
         """All faces of an image, the largest first.
 
         The detector sees the image whole, with a border around it (for faces that fill or leave the frame), and in
-        overlapping tiles (for faces too small in the whole).
+        overlapping tiles (for faces too small in the whole). Where faces are `known`, only others are looked for:
+        without the border, and without tiles that would show hardly more than the whole.
         """
         image = as_rgb(image)
         views = _views(*image.shape[:2], self._detector.side, self.smallest_face)
+        if len(known):
+            longer = max(image.shape[:2])
+            views = views[:1] + [view for view in views[len(WHOLE_VIEWS) :] if view[2] - view[0] < TILE_GAIN * longer]
         boxes = _merged(np.concatenate([self._propose(image, view) for view in views]))
+        boxes = [box for box in boxes if not any(_is_inside(box[:2].mean(axis=0), face.box) for face in known)]
         settled = (self._settle(image, _region_of_detection(box)) for box in boxes)
         return without_duplicates([face for face in settled if face is not None])
 
@@ -217,6 +225,11 @@ def _merged(candidates: np.ndarray) -> np.ndarray:
         merged.append(np.average(candidates[same, 1:], axis=0, weights=candidates[same, 0]))
         candidates = candidates[~same]
     return np.array(merged).reshape(-1, 8, 2)
+
+
+def _is_inside(point: np.ndarray, box: np.ndarray) -> bool:
+    """Whether a point (2,) lies in a box x0, y0, x1, y1."""
+    return bool(np.all(point > box[:2]) and np.all(point < box[2:]))
 
 
 def _region_of_detection(box: np.ndarray) -> _Region:

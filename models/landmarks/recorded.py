@@ -10,6 +10,7 @@ csv: one row per face and frame, with columns `x_0` ... `x_67`, `y_0` ... `y_67`
 """
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ class RecordedBackend:
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
 
-    def detect(self, image: np.ndarray) -> list[Face]:
+    def detect(self, image: np.ndarray, known: Sequence[Face] = ()) -> list[Face]:
         """Recorded points belong to the frames of a video, so there are none for an image alone.
 
         Raises

@@ -23,7 +23,7 @@ COLUMNS = [
     *("path", "frame", "time_s", "face", "box", "emotion"),
     *(f"p_{emotion}" for emotion in EMOTIONS),
     *(f"e_{number:02d}" for number in range(28)),
-    *("yaw", "pitch", "roll"),
+    *("yaw", "pitch", "roll", "status"),
 ]
 
 
@@ -142,7 +142,10 @@ def test_a_bad_file_among_good_ones_is_named_and_left_out(command, photograph, t
     (folder / "b.jpg").write_bytes(b"no picture")
     result = command("predict", folder, "--out", tmp_path / "table.csv")
     assert result.exit_code == 0, result.output
-    assert read_table(tmp_path / "table.csv").path.tolist() == [str(folder / "a.png")]
+    table = read_table(tmp_path / "table.csv")
+    assert table.path.tolist() == [str(folder / "a.png"), str(folder / "b.jpg")]
+    assert table.status[0] == "ok"
+    assert "b.jpg: is no image" in table.status[1]
     assert "b.jpg" in caplog.text
 
 

@@ -15,7 +15,8 @@ from models.errors import ImageError, ModelMismatchError, VideoError, WeightsMis
 from models.expression import Predictor
 from models.expression.alignment import transformed
 from models.expression.images import read_image
-from models.expression.predictor import head_angles, predict_paths
+from models.expression.prediction import PredictionSettings, predict_paths
+from models.expression.predictor import head_angles
 from models.expression.runtime import NetworkSession
 from models.fitting.camera import ScaledOrthographicCamera
 from models.landmarks.backend import Face, box_around
@@ -40,7 +41,7 @@ class MarkedFaces:
             points = (self.template + spot).astype(np.float32)
             yield Face(points, box_around(points), 0.9)
 
-    def detect(self, image):
+    def detect(self, image, known=()):
         self.detections += 1
         return list(self._faces(image))
 
@@ -60,9 +61,9 @@ class Constant:
     """Stands for a network: the same expression for every image."""
 
     def __init__(self, contract):
-        self.contract, self.expression_size = contract, 28
+        self.contract, self.expression_size, self.streams = contract, 28, 2
 
-    def __call__(self, images):
+    def __call__(self, images, landmarks):
         assert images.shape[1:] == (224, 224, 3)
         return np.tile(np.linspace(-1, 1, 28), (len(images), 1))
 
@@ -153,7 +154,7 @@ def test_rows_of_a_folder_have_the_agreed_columns(predictor, tmp_path):
         cv2.imwrite(str(tmp_path / name), image[..., ::-1])
     rows = list(predict_paths([tmp_path], predictor))
     expected = ["path", "frame", "time_s", "face", "box", "emotion", *(f"p_{emotion}" for emotion in EMOTIONS)]
-    expected += [f"e_{index:02d}" for index in range(28)] + ["yaw", "pitch", "roll"]
+    expected += [f"e_{index:02d}" for index in range(28)] + ["yaw", "pitch", "roll", "status"]
     assert [list(row) for row in rows] == [expected] * 3
     assert [row["face"] for row in rows] == [None, 0, 1]
     assert rows[0]["emotion"] is None
@@ -191,7 +192,7 @@ def test_faces_of_a_video_keep_their_numbers_and_times(predictor, tmp_path):
 def test_boxes_are_in_pixels_of_the_original_video(predictor, tmp_path):
     write_video(tmp_path / "clip.mp4", [np.kron(painted((60, 60)), np.ones((2, 2, 1), np.uint8))] * 2, fps=25)
     (large, _), (small, _) = (
-        list(predict_paths([tmp_path / "clip.mp4"], predictor, max_side=side)) for side in (2 * SIZE, SIZE)
+        list(predict_paths([tmp_path / "clip.mp4"], predictor, settings=PredictionSettings(max_side=side))) for side in (2 * SIZE, SIZE)
     )
     centres = [np.mean(np.reshape(row["box"], (2, 2)) - 2 * np.array([60, 60]), axis=0) for row in (large, small)]
     template_centre = box_around(predictor.backend.template).reshape(2, 2).mean(axis=0)
@@ -222,7 +223,9 @@ def test_one_bad_file_does_not_stop_the_others(predictor, tmp_path, caplog):
     (tmp_path / "bad.png").write_bytes(b"no image")
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     rows = list(predict_paths([tmp_path], predictor))
-    assert [row["path"] for row in rows] == [str(tmp_path / "good.png")]
+    assert [row["path"] for row in rows] == [str(tmp_path / name) for name in ("bad.mp4", "bad.png", "good.png")]
+    assert [row["status"].partition(":")[0] for row in rows] == ["error", "error", "ok"]
+    assert list(rows[0]) == list(rows[2])
     assert "bad.png" in caplog.text
     assert "bad.mp4" in caplog.text
 
