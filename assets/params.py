@@ -220,6 +220,13 @@ class RenderedFaces(Section):
     image: TrainingFaceSettings
 
 
+class ShippedModels(Section):
+    """Recipes of the networks that come with the project (`python -m assets.shipped_models`)."""
+
+    renders: RenderedFaces
+    networks: dict[str, Training]
+
+
 class ExpressionEvaluation(Section):
     """Errors on the test people, and on rendered people of known expression."""
 
@@ -290,6 +297,7 @@ class Params(Section):
     deepexp3d_finetuned: Training
     expression_evaluation: ExpressionEvaluation
     deepexp3d_export: Export
+    shipped_models: ShippedModels
     benchmark_images: BenchmarkImages
     emotion_classifier: EmotionClassifier
     results_report: ResultsReport

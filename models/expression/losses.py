@@ -29,6 +29,21 @@ def l2(error: Tensor) -> Tensor:
 COEFFICIENT_LOSSES = {"squared_l2": squared_l2, "l2": l2}
 
 
+def balanced_error(error: Tensor, prior_variance: Tensor) -> Tensor:
+    """Mean over coefficients of squared errors (B,), each over the coefficient's natural variance.
+
+    Standard deviations are those of movements over the whole head; natural expression uses up some coefficients far
+    less than others, and these, brows and nose among them, would hardly count. Variances are taken for no smaller than
+    a fifth of their mean: what is hardly ever seen must not outweigh the rest.
+
+    Parameters
+    ----------
+    prior_variance : (n_e,) in squared standard deviations
+    """
+    variance = prior_variance.clamp(min=0.2 * float(prior_variance.mean()))
+    return (error.square() / variance).mean(dim=1)
+
+
 def vertex_error(error: Tensor, expression_std: Tensor) -> Tensor:
     """Mean square displacement of the head's vertices (B,), over that of expressions themselves.
 

@@ -17,6 +17,7 @@ from models.expression.augmentation import augmented
 from models.expression.contract import NetworkContract
 from models.expression.losses import (
     COEFFICIENT_LOSSES,
+    balanced_error,
     confidence_of,
     landmark_directions,
     landmark_error,
@@ -138,8 +139,8 @@ class DeepExp3D(pl.LightningModule):
     settings : how to train
     seed : of the augmentation
     steps : how many the schedules of learning rate and resolution span; None where only the time is limited
-    prior_variance : (n_e,) of the coefficients in squared standard deviations: errors count by `confidence_of`. None
-        lets all count the same, as in the paper
+    prior_variance : (n_e,) of the coefficients in squared standard deviations, as natural expression has it. Settings
+        that weigh by uncertainty, or balance the coefficients, need it
     teacher : a network to learn from beside the samples; it sees the same augmented images at its own resolution
     """
 
@@ -230,11 +231,13 @@ class DeepExp3D(pl.LightningModule):
         """The terms of the loss that have a weight and compare with the samples."""
         weight, weights = batch["weight"], self.settings.loss_weights
         error = output - batch["expression"]
-        if self.prior_variance is not None:
+        if self.settings.uncertainty_weights:
             error = error * confidence_of(batch["uncertainty"], weight, self.prior_variance).sqrt()
         terms = {}
         if weights.coefficients:
             terms["coefficients"] = _mean(COEFFICIENT_LOSSES[self.settings.optimisation.loss](error), weight)
+        if weights.balanced:
+            terms["balanced"] = _mean(balanced_error(error, self.prior_variance), weight)
         if weights.vertices:
             terms["vertices"] = _mean(vertex_error(error, self.expression_std), weight)
         if weights.landmarks:

@@ -39,6 +39,7 @@ class LossWeights:
     Attributes
     ----------
     coefficients : errors in standard deviations, all coefficients alike (the paper's loss)
+    balanced : errors of coefficients, those that natural expression seldom uses counting as much as the others
     vertices : displacements over the head's surface
     landmarks : displacements of the 68 landmarks
     mouth, brows : how much one of their landmarks counts beside others
@@ -47,6 +48,7 @@ class LossWeights:
     """
 
     coefficients: float = 1.0
+    balanced: float = 0.0
     vertices: float = 0.0
     landmarks: float = 0.0
     mouth: float = 1.0
@@ -55,7 +57,9 @@ class LossWeights:
     teacher: float = 0.0
 
     def __post_init__(self):
-        if min(vars(self).values()) < 0 or not (self.coefficients or self.vertices or self.landmarks or self.teacher):
+        if min(vars(self).values()) < 0 or not any(
+            (self.coefficients, self.balanced, self.vertices, self.landmarks, self.teacher)
+        ):
             raise ValueError("weights of the loss must not be negative, nor all zero.")
 
 

@@ -116,9 +116,7 @@ def train(
     shares = {Path(source): share for source, share in mixed.items() if share > 0}
     initial_weights = None if init_from is None else read_weights(init_from)
     contract = NetworkContract.of(model, settings.backbone, settings.input_size, settings.landmark_input)
-    prior_variance = None
-    if settings.uncertainty_weights:
-        prior_variance = np.diag(model.expression_covariance) / model.expression_std**2
+    prior_variance = np.diag(model.expression_covariance) / model.expression_std**2
     networks = {"init_from": init_from, "teacher": teacher}
     run = _fingerprint(shares, contract, settings, prior_variance, seed, networks)
     checkpoints = folder / "checkpoints"
@@ -355,7 +353,7 @@ def _fingerprint(
     shares: Mapping[Path, float],
     contract: NetworkContract,
     settings: TrainingSettings,
-    prior_variance: np.ndarray | None,
+    prior_variance: np.ndarray,
     seed: int,
     networks: Mapping[str, Path | str | None],
 ) -> dict:
@@ -368,7 +366,7 @@ def _fingerprint(
                 "data": [{"share": share, **_identity(source)} for source, share in shares.items()],
                 "contract": hashlib.sha256(contract.to_json().encode()).hexdigest(),
                 "settings": asdict(settings),
-                "prior_variance": None if prior_variance is None else prior_variance.round(7).tolist(),
+                "prior_variance": prior_variance.round(7).tolist(),
                 **weights,
             }
         )

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.expression.losses import landmark_directions, landmark_error, pair_error, squared_l2, vertex_error
+from models.expression.losses import (
+    balanced_error,
+    landmark_directions,
+    landmark_error,
+    pair_error,
+    squared_l2,
+    vertex_error,
+)
 from models.expression.settings import LossWeights, Resolution
 
 
@@ -82,3 +89,11 @@ def test_weights_that_leave_nothing_to_learn_are_refused(weights):
 def test_resolutions_out_of_range_are_refused(size, share):
     with pytest.raises(ValueError, match="sizes are 16 to 224"):
         Resolution(size, share)
+
+
+def test_the_balanced_term_counts_seldom_used_coefficients_as_much_as_others():
+    variance = torch.tensor([1.0, 0.5, 0.001])
+    cost = [float(balanced_error(torch.eye(3)[[k]] * variance[k].sqrt(), variance)) for k in range(3)]
+    assert cost[0] == pytest.approx(cost[1])
+    # What is hardly ever used stays below the rest.
+    assert cost[2] < 0.1 * cost[0]

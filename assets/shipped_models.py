@@ -1,0 +1,89 @@
+"""The networks that come with the project, trained again from nothing: `python -m assets.shipped_models small`.
+
+Renders, training, 8-bit export and the emotion classifier, each resumed where a killed run left it. The model card's
+figures are measured afterwards by `python -m benchmarks.expression --model NAME --card`.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from assets.landmark_correspondence import load_detector_model
+from assets.rendered_faces import render_shards
+from assets.workspace import Workspace
+from models.errors import DeepExp3DError
+
+STAGE = "shipped_models"
+# Aligned faces on which the ranges of the 8-bit activations are found.
+CALIBRATION_IMAGES = 512
+
+
+def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
+    """Make `folder/network.onnx` and `folder/classifier.skops` by the recipe `shipped_models.networks.NAME`.
+
+    Raises
+    ------
+    DeepExp3DError
+        There is no such recipe, or a step of it fails.
+    """
+    from models.expression.export import export_onnx
+    from models.expression.quantisation import quantise
+    from models.expression.runtime import NETWORK
+    from models.expression.training import train
+
+    settings = workspace.params.shipped_models
+    if name not in settings.networks:
+        raise DeepExp3DError(
+            f"shipped_models.networks has no '{name}' in params.yaml; choose one of {', '.join(settings.networks)}."
+        )
+    section = settings.networks[name]
+    shards, trained = workspace.data(STAGE, "renders"), workspace.data(STAGE, name)
+    if not (shards / "val").exists():
+        render_shards(workspace, settings.renders, shards)
+    train(
+        shards,
+        load_detector_model(workspace),
+        section.settings(),
+        trained,
+        seed=section.seed,
+        hardware=section.hardware,
+        teacher=None if section.teacher is None else workspace.path(section.teacher),
+    )
+    exact = export_onnx(trained, trained / "exact", opset=workspace.params.deepexp3d_export.opset)
+    images, landmarks = _calibration_faces(shards / "train")
+    quantise(exact, images, landmarks if section.landmark_input else None, folder / NETWORK)
+
+
+def _calibration_faces(shards: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Faces from everywhere in the training data, (C, 224, 224, 3) uint8, and their landmarks (C, 68, 2)."""
+    from models.expression.shards import ShardReader
+
+    reader = ShardReader(shards)
+    places = np.linspace(0, len(reader) - 1, min(CALIBRATION_IMAGES, len(reader))).astype(int)
+    faces = [reader.sample(place) for place in places]
+    return np.stack([face.image for face in faces]), np.stack([face.landmarks for face in faces])
+
+
+def main() -> None:
+    """Entry point of `python -m assets.shipped_models`."""
+    from models.expression.shipped import SHIPPED_FOLDER
+
+    parser = argparse.ArgumentParser(
+        prog="python -m assets.shipped_models", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("name", help="a recipe of params.yaml: small or resnet50")
+    parser.add_argument("--folder", type=Path, help="where the network goes; by default into the package itself")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    folder = arguments.folder or SHIPPED_FOLDER / f"deepexp3d-{arguments.name}"
+    try:
+        make_shipped_model(Workspace.open(), arguments.name, folder)
+    except DeepExp3DError as error:
+        sys.exit(f"{arguments.name}: {error}")
+
+
+if __name__ == "__main__":
+    main()
