@@ -9,7 +9,7 @@ import pydantic
 import yaml
 from pydantic import Field
 
-from models.emotion.settings import SearchSettings
+from models.emotion.settings import SearchSettings, ZeroShotSettings
 from models.errors import ParamsError
 from models.expression.evaluation_settings import RobustnessSettings, UnseenSettings
 from models.expression.settings import (
@@ -262,6 +262,13 @@ class EmotionClassifier(Section):
     search: SearchSettings
 
 
+class ZeroShotClassifier(Section):
+    """The emotion classifier that learns from renders alone and goes beside a network."""
+
+    seed: int
+    training: ZeroShotSettings
+
+
 class ResultsReport(Section):
     """The report."""
 
@@ -300,6 +307,7 @@ class Params(Section):
     shipped_models: ShippedModels
     benchmark_images: BenchmarkImages
     emotion_classifier: EmotionClassifier
+    zero_shot_classifier: ZeroShotClassifier
     results_report: ResultsReport
     automation: Automation
 

@@ -54,6 +54,7 @@ TINY = {
     "emotion_classifier.search.evaluations": 2,
     "emotion_classifier.search.initial_evaluations": 1,
     "emotion_classifier.search.folds": 2,
+    "zero_shot_classifier.training.people": 3,
     "results_report.overlay_videos": 1,
 }
 

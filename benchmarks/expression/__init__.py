@@ -1,7 +1,7 @@
 """How well DeepExp3D reads expression, beside the fits of the same detected landmarks.
 
-    python -m benchmarks.expression --json FILE [--model NAME|FOLDER] [--docs PAGE.md] [--quick]
-        [--card] [--pictures FOLDER] [--faces FOLDER] [--ablation NAME --note TEXT [--images-seen N]]
+    python -m benchmarks.expression --json FILE [--model NAME|FOLDER] [--docs PAGE.md] [--pictures FOLDER]
+        [--card FILE] [--ablation NAME --note TEXT [--images-seen N]] [--faces FOLDER] [--quick]
 
 Rendered people are of other seeds than any training set and go through the real landmark detector; faces that it does
 not find are left out for all methods alike. They are rendered once for each version of the code that makes them and
@@ -31,7 +31,9 @@ london_accuracy             neutral against smile by a direction and a threshold
                             standard deviations; `london_accuracy_mm` in mm
 london_best_accuracy        by the best threshold on the mean smile of the London faces themselves, in mm (`_std`
                             likewise)
-london_people_KIND_GROUP, london_spread_KIND_GROUP, london_accuracy_KIND_GROUP    by age, gender and ethnicity
+london_people_KIND_GROUP, london_spread_KIND_GROUP, london_offset_KIND_GROUP, london_accuracy_KIND_GROUP    by age,
+                            gender and ethnicity; here `offset` is how far the group's mean neutral face is from
+                            everybody's
 zero_shot_...               of the emotion classifier beside the network, if there is one: `rendered_accuracy` and
                             `rendered_log_loss` on posed emotions of rendered people, `london_accuracy` (seven answers,
                             two right ones), `london_binary_accuracy` (the likelier of neutral and happy),

@@ -173,7 +173,11 @@ def _filmed_person(
         render_video(video, film, Path(folder) / "truth.npz")
         backend = project_backend(params)
         detections = landmark_video(
-            film, backend, redetect_every=params.landmarks.redetect_every, max_side=params.landmarks.max_side
+            film,
+            backend,
+            max_frames=VIDEO_FRAMES,
+            redetect_every=params.landmarks.redetect_every,
+            max_side=params.landmarks.max_side,
         )
         tracks = track_first_frame_faces(detections, **params.tracking.model_dump()).tracks
         if not tracks or len(tracks[0]) < VIDEO_FRAMES // 2:
@@ -182,7 +186,11 @@ def _filmed_person(
         landmarks = smooth(track.landmarks, track.timestamps, cutoff_hz=params.smoothing.cutoff_hz).landmarks
         chosen = np.flatnonzero(track.found)[::VIDEO_STRIDE]
         wanted = dict(zip(track.frame_index[chosen].tolist(), landmarks[chosen], strict=True))
-        pictures = [(frame.image, wanted[frame.index]) for frame in read_frames(film) if frame.index in wanted]
+        pictures = [
+            (frame.image, wanted[frame.index])
+            for frame in read_frames(film, max_side=params.landmarks.max_side)
+            if frame.index in wanted
+        ]
     faces = observed(pictures, template)
     fit = fit_video(landmarks, detector_model, params.reconstruction, timestamps=track.timestamps)
     return KnownFaces.fitted(

@@ -33,6 +33,12 @@ COMPARED = {
     "London: distance from zero, standard deviations": "{}london_offset_std",
     "London: cosine, standard deviations": "{}london_cosine_std",
 }
+GROUP_COLUMNS = {
+    "people": "people",
+    "spread": "spread of neutral",
+    "offset": "their mean from everybody's",
+    "accuracy": "smile told from neutral",
+}
 ABLATION_COLUMNS = {
     "note": "what is different",
     "images_seen": "images seen",
@@ -167,9 +173,8 @@ def _subgroups(figures: dict[str, float]) -> str:
     for key in figures:
         if key.startswith("london_people_"):
             group = key.removeprefix("london_people_")
-            columns = ("people", "spread", "accuracy")
-            rows[group.replace("_", " ")] = [figures.get(f"london_{column}_{group}") for column in columns]
-    return table("London faces by group", ["people", "spread of neutral", "smile told from neutral"], rows)
+            rows[group.replace("_", " ")] = [figures.get(f"london_{column}_{group}") for column in GROUP_COLUMNS]
+    return table("London faces by group", list(GROUP_COLUMNS.values()), rows)
 
 
 def _zero_shot(figures: dict[str, float]) -> str:

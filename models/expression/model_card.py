@@ -189,9 +189,10 @@ def _by_group(figures: dict[str, float]) -> str:
     for key, people in figures.items():
         if key.startswith("london_people_"):
             group = key.removeprefix("london_people_")
-            spread, accuracy = (figures.get(f"london_{measure}_{group}") for measure in ("spread", "accuracy"))
-            rows.append((group.replace("_", " "), people, spread, accuracy))
-    return _table(("London faces by group", "people", "spread of neutral", "smile told from neutral"), rows)
+            measured = (figures.get(f"london_{measure}_{group}") for measure in ("spread", "offset", "accuracy"))
+            rows.append((group.replace("_", " "), people, *measured))
+    header = ("people", "spread of neutral", "their mean from everybody's", "smile told from neutral")
+    return _table(("London faces by group", *header), rows)
 
 
 def _ethical_considerations() -> str:

@@ -171,8 +171,11 @@ class SmileRule:
 def measure_subgroups(
     neutral: np.ndarray, smiling: np.ndarray, rule: SmileRule, groups: list[dict[str, str]], least: int = 5
 ) -> dict[str, float]:
-    """Figures by subgroup: `spread_KIND_GROUP` about the mean neutral face of everybody, over everybody's mean smile;
-    `accuracy_KIND_GROUP` of the rule; and `people_KIND_GROUP`.
+    """Figures by subgroup, distances over everybody's mean distance from neutral to smile.
+
+    `people_KIND_GROUP`; `spread_KIND_GROUP` about the mean neutral face of everybody; `offset_KIND_GROUP`, how far the
+    group's mean neutral face is from everybody's: what a network takes for the expression of a whole group; and
+    `accuracy_KIND_GROUP` of the rule.
 
     Parameters
     ----------
@@ -180,7 +183,7 @@ def measure_subgroups(
     least : groups of fewer people are left out: one face more or less would make their figures
     """
     distance = np.linalg.norm(smiling - neutral, axis=1).mean()
-    away = np.sum((neutral - neutral.mean(0)) ** 2, axis=1)
+    from_mean = neutral - neutral.mean(0)
     figures: dict[str, float] = {}
     for kind in groups[0] if groups else ():
         names = np.array([group[kind] for group in groups])
@@ -189,6 +192,7 @@ def measure_subgroups(
             if chosen.sum() < least:
                 continue
             figures[f"people_{kind}_{name}"] = int(chosen.sum())
-            figures[f"spread_{kind}_{name}"] = float(np.sqrt(away[chosen].mean()) / distance)
+            figures[f"spread_{kind}_{name}"] = float(np.sqrt(np.sum(from_mean[chosen] ** 2, 1).mean()) / distance)
+            figures[f"offset_{kind}_{name}"] = float(np.linalg.norm(from_mean[chosen].mean(0)) / distance)
             figures[f"accuracy_{kind}_{name}"] = rule.accuracy(neutral[chosen], smiling[chosen])
     return figures

@@ -80,6 +80,16 @@ def test_subgroups_have_figures_of_their_own_and_small_ones_none():
     assert not any("other" in key for key in figures)
 
 
+def test_a_group_whose_faces_at_rest_look_different_has_an_offset():
+    neutral, smiling = people(40, 0.05)
+    neutral[:20, 3] += 0.6
+    smiling[:20, 3] += 0.6
+    groups = [{"gender": "male" if place < 20 else "female"} for place in range(40)]
+    figures = measure_subgroups(neutral, smiling, SmileRule(np.eye(6)[0], 0.5), groups)
+    assert figures["offset_gender_male"] == pytest.approx(0.3, abs=0.03)
+    assert figures["offset_gender_female"] == pytest.approx(0.3, abs=0.03)
+
+
 def test_tables_of_a_folder_are_read(tmp_path):
     (tmp_path / "manifest.csv").write_text("file,subject,expression\n1.jpg,001,neutral\n2.jpg,001,happy\n3.jpg,1,sad\n")
     (tmp_path / "subjects.csv").write_text(
