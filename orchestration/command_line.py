@@ -103,7 +103,7 @@ def predict(
         Runtime, typer.Option(help="auto: a GPU where ONNX Runtime finds one, else OpenVINO.")
     ] = Runtime.auto,
     threads: Annotated[int, typer.Option(min=0, help="Processors that the network uses; 0 is all.")] = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Frames or images that go through the network together.")] = 4,
+    batch: Annotated[int, typer.Option(min=1, help="Frames or images that go through the network together.")] = 8,
 ) -> None:
     """Expression coefficients, head pose and emotion of every face."""
     from models.expression.prediction import PredictionSettings, neutral_expression, predict_paths

@@ -6,7 +6,7 @@ landmarks, the others align faces and ask the network, some frames at a time; or
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -64,7 +64,7 @@ class PredictionSettings:
         its end before its first row comes
     """
 
-    batch: int = 4
+    batch: int = 8
     max_side: int = VIDEO_SIDE
     smoothing: OneEuroSettings | None = None
     neutral: np.ndarray | None = None
@@ -159,7 +159,8 @@ def predict_paths(
         raise VideoError(f"webcam {cameras[0]}: has no end to find the rest by; give a neutral photograph instead.")
     show = progress or (lambda items, name, total: items)
     failures = 0
-    with closing(_predicted_files(files, predictor, settings, overlay, show)) as outcomes:
+    outcomes = _predicted_files(files, predictor, settings, overlay, show)
+    with closing(outcomes), _opencv_in_one_thread():
         for outcome in outcomes:
             if isinstance(outcome, PredictedFrame):
                 yield from _rows(outcome, predictor)
@@ -169,6 +170,19 @@ def predict_paths(
                 raise outcome.error
             log.warning("%s", outcome.error)
             yield _row_of_failure(outcome, predictor)
+
+
+@contextmanager
+def _opencv_in_one_thread() -> Iterator[None]:
+    """The stages run side by side already: OpenCV's own threads would only take processors from them."""
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _predicted_files(

@@ -22,8 +22,9 @@ LOOKS_WEIGHT = 3.0
 OWN_BONUS = 0.3
 # Weight of the newest frame in the speed of a face.
 SPEED_SHARE = 0.5
-# Sides of the thumbnail that looks are compared by, pixels, and the part around the face that it shows.
-THUMBNAIL, THUMBNAIL_MARGIN = 6, 0.2
+# Side of the thumbnail that looks are compared by, pixels; pixels of the image along each; and the part around the face
+# that it shows, in sizes of the face.
+THUMBNAIL, THUMBNAIL_SAMPLES, THUMBNAIL_MARGIN = 6, 4, 0.2
 
 
 @dataclass(frozen=True)
@@ -177,10 +178,10 @@ def _difference(first: np.ndarray, second: np.ndarray) -> float:
 
 def _looks(image: np.ndarray, face: Face) -> np.ndarray:
     """A thumbnail (6, 6, 3) in [0, 1] of a face and a little of what is around it."""
-    import cv2
-
     margin = THUMBNAIL_MARGIN * _size(face)
-    low = np.clip(np.floor(face.box[:2] - margin).astype(int), 0, [image.shape[1] - 1, image.shape[0] - 1])
-    high = np.clip(np.ceil(face.box[2:] + margin).astype(int), low + 1, [image.shape[1], image.shape[0]])
-    part = image[low[1] : high[1], low[0] : high[0]]
-    return cv2.resize(part, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(float) / 255
+    columns, rows = (
+        np.linspace(low - margin, high + margin, THUMBNAIL * THUMBNAIL_SAMPLES).round().astype(int).clip(0, side - 1)
+        for low, high, side in zip(face.box[:2], face.box[2:], image.shape[1::-1], strict=True)
+    )
+    samples = image[np.ix_(rows, columns)].reshape(THUMBNAIL, THUMBNAIL_SAMPLES, THUMBNAIL, THUMBNAIL_SAMPLES, 3)
+    return samples.mean(axis=(1, 3)) / 255

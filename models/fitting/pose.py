@@ -1,7 +1,6 @@
 """Scaled orthographic pose from 3D-2D correspondences, for all frames at once."""
 
 import numpy as np
-from scipy.spatial.transform import Rotation, Slerp
 
 from models.errors import FittingError
 from models.fitting.camera import IMAGE_AXES, ScaledOrthographicCamera
@@ -75,6 +74,9 @@ def interpolate_cameras(camera: ScaledOrthographicCamera, known: np.ndarray) -> 
 
 def spread_cameras(camera: ScaledOrthographicCamera, known: np.ndarray) -> ScaledOrthographicCamera:
     """Cameras of all frames from those of the ones that are `known` (F,) bool, as `interpolate_cameras`."""
+    # A third of a second's worth of imports, which a command that reads one photograph does without.
+    from scipy.spatial.transform import Rotation, Slerp
+
     frames, index = np.arange(len(known)), np.flatnonzero(known)
     held = np.clip(frames, index[0], index[-1])
     if len(index) == 1:
@@ -90,6 +92,16 @@ def rotation_angle_degrees(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Angle (F,) of the rotation between `first` and `second` (F, 3, 3), degrees."""
     chord = np.linalg.norm(np.asarray(first) - second, axis=(1, 2)) / np.sqrt(8)
     return np.degrees(2 * np.arcsin(np.clip(chord, 0, 1)))
+
+
+def _rotation_of(vector: np.ndarray) -> np.ndarray:
+    """Rotation matrices (F, 3, 3) of rotation vectors (F, 3), by Rodrigues' formula."""
+    angle = np.linalg.norm(vector, axis=1)[:, None, None]
+    cross = np.zeros((len(vector), 3, 3))
+    cross[:, [2, 0, 1], [1, 2, 0]] = vector
+    cross[:, [1, 2, 0], [2, 0, 1]] = -vector
+    # sin(a) / a and (1 - cos(a)) / a^2, also where a is 0.
+    return np.eye(3) + np.sinc(angle / np.pi) * cross + 0.5 * np.sinc(angle / (2 * np.pi)) ** 2 * (cross @ cross)
 
 
 def _nearest_to_affine(spread, cross):
@@ -136,7 +148,7 @@ def _refined(spread, cross, rotation, scale, iterations):
         size = np.trace(moments, axis1=1, axis2=2)
         damped = hessian + (damping * size + 1e-300)[:, None, None] * np.eye(4)
         step = np.linalg.solve(damped, gradient[..., None])[..., 0] / scale[:, None]
-        new_rotation = Rotation.from_rotvec(step[:, :3]).as_matrix() @ rotation
+        new_rotation = _rotation_of(step[:, :3]) @ rotation
         new_scale = scale * np.exp(np.clip(step[:, 3], -1, 1))
         new_misfit = _misfit(spread, cross, new_rotation, new_scale)
         better = new_misfit <= misfit

@@ -192,7 +192,8 @@ def test_faces_of_a_video_keep_their_numbers_and_times(predictor, tmp_path):
 def test_boxes_are_in_pixels_of_the_original_video(predictor, tmp_path):
     write_video(tmp_path / "clip.mp4", [np.kron(painted((60, 60)), np.ones((2, 2, 1), np.uint8))] * 2, fps=25)
     (large, _), (small, _) = (
-        list(predict_paths([tmp_path / "clip.mp4"], predictor, settings=PredictionSettings(max_side=side))) for side in (2 * SIZE, SIZE)
+        list(predict_paths([tmp_path / "clip.mp4"], predictor, settings=PredictionSettings(max_side=side)))
+        for side in (2 * SIZE, SIZE)
     )
     centres = [np.mean(np.reshape(row["box"], (2, 2)) - 2 * np.array([60, 60]), axis=0) for row in (large, small)]
     template_centre = box_around(predictor.backend.template).reshape(2, 2).mean(axis=0)
