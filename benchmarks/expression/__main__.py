@@ -67,7 +67,7 @@ def main() -> None:
     if arguments.ablation:
         write_ablation(ABLATIONS, arguments.ablation, arguments.note, arguments.images_seen, figures)
     if arguments.pictures:
-        draw_pictures(predictor.session, sets, curves, figures, arguments.pictures)
+        draw_pictures(predictor.session, sets, curves, arguments.pictures)
     if arguments.card:
         name = arguments.card.resolve().parent.name
         write_card(arguments.card, name, predictor.contract, figures)

@@ -16,9 +16,7 @@ COLUMNS = 9
 SHEET, CURVES = "expressions.png", "robustness.png"
 
 
-def draw_pictures(
-    session: NetworkSession, sets: TestSets, curves: list[RobustnessCurve], figures: dict[str, float], folder: Path
-) -> None:
+def draw_pictures(session: NetworkSession, sets: TestSets, curves: list[RobustnessCurve], folder: Path) -> None:
     """Write `expressions.png` and `robustness.png` into a folder."""
     import cv2
 
@@ -28,8 +26,8 @@ def draw_pictures(
     found = np.flatnonzero(faces.faces.found)
     chosen = found[telling_faces([pictures[place] for place in found], sets.model, COLUMNS)]
     estimates = {
-        "truth": faces.truth,
         "DeepExp3D": network_expressions(session, faces.faces),
+        "truth": faces.truth,
         "fit of\none image": faces.single_image,
         "per-frame\nfit [31]": faces.per_frame,
     }

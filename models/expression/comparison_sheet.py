@@ -6,8 +6,7 @@ import numpy as np
 
 from models.expression.unseen_people import UnseenFace
 from models.morphable_model import MorphableModel
-from models.rendering.mesh import render_face
-from models.visualisation.panels import PAPER, view_of_face, write
+from models.visualisation.panels import PAPER, portrait, view_of_face, write
 
 _LETTERS, _GAP = 13, 6
 
@@ -18,7 +17,7 @@ def comparison_sheet(
     """A row of pictures, and a row of clay heads for every method, as one picture (H, W, 3) uint8.
 
     As in the paper all expressions of a column are drawn on one identity, the true one, from the front. The squared
-    error of each, in standard deviations, stands below where the method is not the truth itself.
+    error of each, in standard deviations, stands above where the method is not the truth itself.
 
     Parameters
     ----------
@@ -32,10 +31,10 @@ def comparison_sheet(
     for name, expressions in estimates.items():
         panels = []
         for face, expression, true in zip(faces, expressions, truth, strict=True):
-            panel = render_face(model, face.identity, expression * model.expression_std, side)
+            panel = portrait(model, expression * model.expression_std, (side, side), face.identity)
             error = float(np.mean((expression - true) ** 2))
             if error > 0:
-                write(panel, f"{error:.3f}", (side - 4, side - 4), 11, (110, 110, 110), "rs")
+                write(panel, f"{error:.3f}", (side - 4, 4), 11, (110, 110, 110), "rt")
             panels.append(panel)
         rows.append(_row(name, panels, label_width))
     return np.concatenate(rows)

@@ -113,14 +113,20 @@ def mark_points(panel: np.ndarray, points: np.ndarray, colour: tuple[int, int, i
     return marked
 
 
-def portrait(model: MorphableModel, expression: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An expression (n_e,) in mm on the mean identity, from the front: what the network is taught to see (Fig. 4).
+def portrait(
+    model: MorphableModel, expression: np.ndarray, size: tuple[int, int], identity: np.ndarray | None = None
+) -> np.ndarray:
+    """An expression (n_e,) in mm from the front: what the network is taught to see (Fig. 4).
+
+    Parameters
+    ----------
+    identity : (n_i,) in mm of the person it is drawn on; None is the mean
 
     Returns
     -------
     (height, width, 3) uint8, on white, the face as large as `size` (height, width) allows.
     """
-    points = model.landmark_mean[:, :2]
+    points = (model.landmark_mean if identity is None else model.landmarks(identity))[:, :2]
     low, high = points.min(0), points.max(0)
     face = (high - low)[1]
     low = low - np.array([BESIDE, BELOW_CHIN]) * face
@@ -128,7 +134,7 @@ def portrait(model: MorphableModel, expression: np.ndarray, size: tuple[int, int
     scale = min(size[1] / (high - low)[0], size[0] / (high - low)[1])
     translation = (np.array(size[::-1]) - 1) / 2 - scale * IMAGE_AXES * (low + high) / 2
     paper = np.full((*size, 3), PAPER, np.uint8)
-    return draw_mesh(paper, model.shape(None, expression), model, scale, np.eye(3), translation)
+    return draw_mesh(paper, model.shape(identity, expression), model, scale, np.eye(3), translation)
 
 
 def write(
