@@ -44,7 +44,8 @@ def photographed(model, person, yaw=0.0):
     for skin in (person.surface.skin, np.full_like(person.surface.skin, 0.5)):
         image = np.full((SIZE, SIZE, 3), 0.2, np.float32)
         still = np.zeros((len(model.mean), 3), np.float32)
-        draw_head(image, worn(person, skin), still, EVEN_LIGHT, np.zeros(2), pose)
+        dressed = replace(person, surface=replace(person.surface, skin=np.ascontiguousarray(skin, np.float32)))
+        draw_head(image, dressed, still, EVEN_LIGHT, np.zeros(2), pose)
         lit.append(image)
     colours = 0.5 * lit[0] / np.maximum(lit[1], 0.05)
     image = np.rint(255 * colours.clip(0, 1)).astype(np.uint8)
@@ -109,6 +110,18 @@ def test_what_the_photograph_does_not_show_takes_the_colours_around_it(embedded_
     assert np.abs(np.median(texture, axis=(0, 1)) - colour).max() < 0.02
     # Ears, neck and the back of the head, none of which can be seen, are skin too, and not background.
     assert (np.abs(texture - colour).max(-1) < 0.1).mean() > 0.93
+
+
+def test_hair_is_not_taken_for_skin(embedded_model):
+    """Here it is grey, and grows all over the head behind the hairline."""
+    person = sample_subject(embedded_model, np.random.default_rng(0))
+    behind = np.where(embedded_model.mean[:, 1] > embedded_model.landmark_mean[17:27, 1].mean() + 55, 1, -1)
+    hairless = worn(person, np.ones((512, 512, 3)) * [0.6, 0.4, 0.3])
+    haired = replace(hairless, surface=replace(hairless.surface, hair=behind.astype(np.float32)))
+    portrait = photographed(embedded_model, haired)
+    assert (np.abs(portrait.image / 255 - 0.5).max(-1) < 0.02).mean() > 0.02
+    texture = unwrap(portrait.image, portrait.landmarks, embedded_model) / 255
+    assert (np.abs(texture - [0.6, 0.4, 0.3]).max(-1) < 0.1).mean() > 0.9
 
 
 def test_a_turned_head_leaves_no_stains_on_the_far_side(embedded_model):
