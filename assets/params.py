@@ -187,12 +187,19 @@ class Training(Section):
         names = [name for name in type(self).model_fields if name not in elsewhere]
         return TrainingSettings(**{name: getattr(self, name) for name in names})
 
-    @pydantic.model_validator(mode="after")
-    def _consistent(self):
-        if min(self.shards.values()) < 0 or not sum(self.shards.values()):
-            raise ValueError("shards must have shares that are not negative and not all zero")
-        self.settings()
-        return self
+    @pydantic.field_validator("shards")
+    @classmethod
+    def _some_share(cls, shards: dict[str, float]) -> dict[str, float]:
+        if min(shards.values()) < 0 or not sum(shards.values()):
+            raise ValueError("shares must not be negative, nor all zero")
+        return shards
+
+    @pydantic.field_validator("resolutions")
+    @classmethod
+    def _a_share_for_input_size(cls, resolutions: tuple[Resolution, ...]) -> tuple[Resolution, ...]:
+        if sum(resolution.share for resolution in resolutions) >= 1:
+            raise ValueError("shares must sum to less than 1, for the rest is input_size's")
+        return resolutions
 
 
 class FourDfab(Section):

@@ -27,25 +27,20 @@ def train_stage(
     synthetic: bool,
     init_from: Path | None = None,
 ) -> StageResult:
-    """Train into `data/<stage>`, logging to MLflow; a killed training goes on from its last checkpoint.
-
-    Shards of stages that had to be skipped are left out.
-    """
+    """Train into `data/<stage>`, logging to MLflow; a killed training goes on from its last checkpoint."""
     from pytorch_lightning.loggers import MLFlowLogger
 
     from models.expression.training import train
 
     folder = workspace.data(stage)
-    shares = {name: share for name, share in section.shards.items() if not skip_reason(workspace, name)}
-    if not shares:
-        raise DeepExp3DError(f"{stage}: none of {', '.join(section.shards)} has any images; see {stage}.shards.")
+    shards = training_shards(workspace, stage, section.shards)
     parameters = section.model_dump(mode="json")
     with experiments.training_run(workspace, stage, synthetic=synthetic, parameters=parameters) as run:
         logger = MLFlowLogger(
             experiment_name=stage, tracking_uri=experiments.tracking_uri(workspace), run_id=run.info.run_id
         )
         result = train(
-            {workspace.data(name): share for name, share in shares.items()},
+            shards,
             load_detector_model(workspace),
             section.settings(),
             folder,
@@ -64,7 +59,7 @@ def train_stage(
         {
             "data": "synthetic" if synthetic else "real",
             "backbone": section.backbone,
-            "images of": ", ".join(shares),
+            "images of": ", ".join(source.name for source in shards),
             "epochs": len(result.history),
             "best epoch": result.best_epoch,
             **{UNITS.get(name, name): value for name, value in result.metrics.items()},
@@ -72,6 +67,22 @@ def train_stage(
             "MLflow run": link,
         }
     )
+
+
+def training_shards(workspace: Workspace, stage: str, shares: dict[str, float]) -> dict[Path, float]:
+    """Folders of the stages that `stage` learns from, with their shares; those that had to be skipped are left out.
+
+    Raises
+    ------
+    DeepExp3DError
+        All had to be.
+    """
+    present = {name: share for name, share in shares.items() if share > 0 and not skip_reason(workspace, name)}
+    if not present:
+        raise DeepExp3DError(
+            f"{stage}: none of {', '.join(shares)} has any images; name others under {stage}.shards in params.yaml."
+        )
+    return {workspace.data(name): share for name, share in present.items()}
 
 
 def log_results(metrics: dict[str, float], files: list[Path]) -> None:

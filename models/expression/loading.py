@@ -77,6 +77,8 @@ class ShardLoader:
         rows, epoch = self._rows_of(self._epoch), self._epoch
         for place in range(self._place, length):
             start = (place * processes + rank) * self._batch_size
+            # Processes wait for each other: one that has nothing left repeats the beginning.
+            start = start if start < len(rows) else 0
             yield rows[start : start + self._batch_size], self._input_size(epoch * length + place)
 
     def _load(self, batch: tuple[np.ndarray, int]) -> dict:

@@ -87,3 +87,17 @@ def test_a_profile_with_an_unknown_key_leaves_the_file_as_it_was(tmp_path):
     with pytest.raises(ParamsError, match="marginn"):
         apply_profile(path, profile)
     assert path.read_text() == PARAMS.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("resolutions", [{"input_size": 56, "share": 0.6}, {"input_size": 112, "share": 0.4}], "less than 1"),
+        ("resolutions", [{"input_size": 8, "share": 0.6}], "sizes are 16 to 224"),
+        ("shards", {"facevid_shards": 0.0}, "nor all zero"),
+        ("loss_weights", {"coefficients": 0.0}, "nor all zero"),
+    ],
+)
+def test_settings_of_a_training_that_contradict_themselves_are_named(name, value, problem):
+    with pytest.raises(ParamsError, match=rf"deepexp3d\.{name}.*{problem}"):
+        load_params(PARAMS, {f"deepexp3d.{name}": value})

@@ -97,3 +97,13 @@ def test_processes_of_one_training_share_an_epoch(folder, monkeypatch):
         assert len(loader) == 4
         shared.append([names(batch) for batch in loader])
     assert [batch for pair in zip(*shared, strict=True) for batch in pair] == alone
+
+
+def test_no_process_goes_without_a_batch_where_the_last_ones_do_not_suffice(folder, monkeypatch):
+    seen = set()
+    for rank in range(2):
+        monkeypatch.setattr("models.expression.loading._rank_and_processes", lambda rank=rank: (rank, 2))
+        batches = [names(batch) for batch in shard_loader(folder, **OPTIONS | {"batch_size": 24, "shuffle": False})]
+        assert [len(batch) for batch in batches] == [24, 16 if rank == 0 else 24]
+        seen |= {name for batch in batches for name in batch}
+    assert len(seen) == 64

