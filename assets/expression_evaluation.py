@@ -135,12 +135,12 @@ def _shown(unseen: StageResult) -> dict:
     figures = unseen.metadata["figures"]
     shown = ("mse", "view_invariance_mse", "identity_leakage", "neutral_variance")
     rows = [
-        {"method": method.replace("_", " "), **{name: figures[f"{method}_{name}"] for name in shown}}
+        {"method": method.replace("_", " "), **{name: figures.get(f"{method}_{name}") for name in shown}}
         for method in (*NETWORKS, "single_image", "per_frame")
     ]
     return {
         "rendered test people": pd.DataFrame(rows),
-        "chance of recognising a person": figures["identity_leakage_chance"],
+        "chance of recognising a person": figures.get("identity_leakage_chance", float("nan")),
         "errors as pictures get worse": unseen.metadata["curves"],
     }
 

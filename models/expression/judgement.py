@@ -12,7 +12,7 @@ import numpy as np
 
 from models.expression.contract import NetworkContract
 from models.expression.evaluation import evaluate
-from models.expression.identity_leakage import chance, identity_leakage, neutral_variance
+from models.expression.identity_leakage import chance, identity_leakage, neutral_variance, recognisable
 from models.expression.observed_faces import (
     ObservedFaces,
     observe,
@@ -136,10 +136,12 @@ def truth_figures(answers: Answers, known: KnownFaces, contract: NetworkContract
         errors = evaluate(values[usable], truth, contract)
         for name in ("mse", "mse_mm2", "vertex_rms", "explained_variance"):
             figures[f"{prefix}{name}"] = getattr(errors, name)
-        figures[f"{prefix}identity_leakage"] = _leakage(values[usable], subject)
     figures["rest_mse"] = float(np.mean(truth**2))
-    figures["identity_leakage_true"] = _leakage(truth, subject)
-    figures["identity_leakage_chance"] = chance(truth, subject)
+    if len(np.unique(subject[recognisable(truth, subject)])) > 1:
+        for prefix, values in answers.items():
+            figures[f"{prefix}identity_leakage"] = _leakage(values[usable], subject)
+        figures["identity_leakage_true"] = _leakage(truth, subject)
+        figures["identity_leakage_chance"] = chance(truth, subject)
     return figures
 
 
@@ -150,14 +152,18 @@ def view_figures(answers: Answers, known: KnownFaces, contract: NetworkContract)
     the frontal answers: an answer that is always the same is independent of the view, too.
     """
     frontal, turned = known.condition == "frontal", known.condition == "semi-profile"
-    both = known.faces.found[frontal] & known.faces.found[turned]
-    figures: dict[str, float] = {"view_pairs": int(both.sum())}
+    figures: dict[str, float] = {}
     for prefix, values in answers.items():
+        both = np.isfinite(values[frontal]).all(1) & np.isfinite(values[turned]).all(1)
+        figures[f"{prefix}view_pairs"] = int(both.sum())
+        if not both.any():
+            continue
         difference = values[turned][both] - values[frontal][both]
         key = f"{prefix}view_invariance_mse"
-        figures[key] = float(np.nanmean(difference**2))
-        figures[f"{key}_mm2"] = float(np.nanmean((difference * contract.expression_std) ** 2))
-        figures[f"{key}_share"] = figures[key] / float(np.nanvar(values[frontal][both], axis=0).mean())
+        figures[key] = float(np.mean(difference**2))
+        figures[f"{key}_mm2"] = float(np.mean((difference * contract.expression_std) ** 2))
+        if (variance := float(values[frontal][both].var(axis=0).mean())) > 0:
+            figures[f"{key}_share"] = figures[key] / variance
     return figures
 
 

@@ -31,7 +31,7 @@ def network(contract):
 
 
 def test_both_networks_and_both_fits_are_measured_on_unseen_people(new_project, contract, network, tmp_path):
-    workspace = new_project(tmp_path / "project")
+    workspace = new_project(tmp_path / "project", **{"expression_evaluation.unseen.pairs": 2})
     result = evaluate_unseen_people(workspace, contract, {"deepexp3d": network, "deepexp3d_finetuned": network})
     figures = result.metadata["figures"]
     for method in ("deepexp3d", "deepexp3d_finetuned", "single_image", "per_frame"):

@@ -70,6 +70,22 @@ def test_views_are_compared_moment_by_moment(contract):
     assert figures["view_invariance_mse"] == pytest.approx(0.09)
 
 
+def test_an_answer_that_is_always_the_same_has_no_share_of_its_variance(contract):
+    truth = np.zeros((4, 28))
+    pairs = known_faces(truth, ["a"] * 4, ["frontal", "semi-profile"] * 2)
+    figures = measures.view_figures({"": np.ones((4, 28))}, pairs, contract)
+    assert figures["view_invariance_mse"] == 0
+    assert "view_invariance_mse_share" not in figures
+
+
+def test_one_person_alone_has_errors_and_no_leakage(contract):
+    truth = np.random.default_rng(3).normal(size=(6, 28))
+    known = known_faces(truth, ["a"] * 6, ["moment"] * 6)
+    figures = measures.truth_figures({"": np.where(np.arange(6)[:, None] < 5, truth, np.nan)}, known, contract)
+    assert figures["mse"] == 0
+    assert "identity_leakage" not in figures
+
+
 def test_the_london_figures_come_from_rules_that_renders_taught(contract, tmp_path):
     rng = np.random.default_rng(2)
     people = [f"{number:03d}" for number in range(20)]
