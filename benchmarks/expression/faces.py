@@ -44,7 +44,7 @@ WHAT_MAKES_A_FACE = (
     models.rendering,
 )
 # People who pose each of the seven emotions once.
-EMOTION_PEOPLE = 50
+EMOTION_PEOPLE = 40
 # People of the test videos, their frames, and every how many of them one is measured.
 VIDEO_PEOPLE, VIDEO_FRAMES, VIDEO_STRIDE = 10, 150, 5
 QUICK_UNSEEN = UnseenSettings(people=8, moments=5, pair_people=8, pairs=2, posing_people=12)

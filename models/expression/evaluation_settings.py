@@ -37,7 +37,7 @@ class RobustnessSettings:
     picture : camera of the pictures that are made worse
     """
 
-    people: int = 48
+    people: int = 32
     occlusion: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5)
     blur: tuple[float, ...] = (2.0, 4.0, 6.0, 9.0, 13.0)
     resolution: tuple[float, ...] = (96, 64, 48, 32, 24)

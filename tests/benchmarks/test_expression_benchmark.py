@@ -1,6 +1,8 @@
 """The benchmark's own parts: figures under the names that others rely on, and tables that come out of them."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,3 +161,10 @@ def test_tables_go_between_the_marks_of_a_page(tmp_path):
     page.write_text("Nothing.")
     with pytest.raises(ParamsError, match="needs the lines"):
         tables.write_into_page(page, "fresh")
+
+
+def test_the_networks_page_has_a_place_for_the_tables(tmp_path):
+    page = tmp_path / "deepexp3d.md"
+    shutil.copy(Path(__file__).parents[2] / "docs" / "deepexp3d.md", page)
+    tables.write_into_page(page, "tables of today")
+    assert page.read_text().count("tables of today") == 1
