@@ -23,6 +23,8 @@ WITHOUT_EMOTION = (90, 220, 200)
 FALLBACK_RATE = 25.0
 # Bars are drawn beside faces that are at least this wide, pixels; smaller ones would drown in them.
 SMALLEST_WITH_BARS = 48
+# Height and width of the smallest panel whose words can be read, pixels.
+SMALLEST_PANEL = (150, 84)
 # Standard deviations of a coefficient that fill a bar.
 FULL_BAR = 3.0
 
@@ -67,17 +69,17 @@ def _draw_bars(drawn: np.ndarray, face) -> None:
     import cv2
 
     left, top, right, bottom = face.box
-    height = int(np.clip(1.15 * (bottom - top), 90, drawn.shape[0]))
-    width = int(np.clip(0.7 * (right - left), 70, 190))
+    height = min(drawn.shape[0], max(SMALLEST_PANEL[0], int(1.15 * (bottom - top))))
+    width = min(drawn.shape[1], max(SMALLEST_PANEL[1], int(0.6 * (right - left))))
     gap = 6
     x = int(right) + gap if right + gap + width <= drawn.shape[1] else max(0, int(left) - gap - width)
     y = int(np.clip(top, 0, drawn.shape[0] - height))
     panel = drawn[y : y + height, x : x + width]
     panel[:] = panel // 3
-    emotions = 0 if face.probabilities is None else round(0.5 * height)
+    emotions = 0 if face.probabilities is None else round(0.55 * height)
     if emotions:
         row = emotions / len(EMOTIONS)
-        size = max(0.28, row / 34)
+        size = row / 36
         for index, emotion in enumerate(EMOTIONS):
             low, high = round(index * row) + 1, max(round(index * row) + 2, round((index + 1) * row) - 1)
             length = round(face.probabilities[index] * (width - 1))
@@ -97,12 +99,14 @@ def _draw_bars(drawn: np.ndarray, face) -> None:
 
 
 def _write(image: np.ndarray, text: str, place: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:
-    """Text with a dark rim, legible on anything."""
+    """Text with a shadow, legible on anything. A thicker rim would be a wider text, too."""
     import cv2
 
     line = max(1, round(1.6 * size))
-    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), line + 2, cv2.LINE_AA)
-    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
+    shadow = max(1, round(2 * size))
+    for shift, ink in ((shadow, (0, 0, 0)), (0, colour)):
+        corner = (place[0] + shift, place[1] + shift)
+        cv2.putText(image, text, corner, cv2.FONT_HERSHEY_SIMPLEX, size, ink, line, cv2.LINE_AA)
 
 
 def write_overlay(path: Path | str, frames: Iterable, *, still: bool) -> None:

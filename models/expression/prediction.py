@@ -234,16 +234,27 @@ def _of_images(
             )
 
 
-def _of_video(
-    file: str, predictor: Predictor, settings: PredictionSettings, keep_pixels: bool
+def predict_frames(
+    frames: Generator[SourceFrame, None, None],
+    predictor: Predictor,
+    settings: PredictionSettings | None = None,
+    *,
+    live: bool = False,
 ) -> Generator[PredictedFrame, None, None]:
-    """What is read in the frames of a video, or of a camera, whose frames are worth nothing when they come late."""
-    if is_webcam(file):
-        found = _followed(webcam_frames(file), predictor)
-        batches = _measured(found, predictor, 1, direct=True)
+    """What is read in the frames of one video, in their order, while later ones are decoded and followed.
+
+    Parameters
+    ----------
+    frames : as `video_frames` gives them, or from anywhere else
+    predictor : what to read them with
+    settings : how; by default `PredictionSettings()`
+    live : each frame is read before the next is asked for: a camera's are worth nothing when they come late
+    """
+    settings = settings or PredictionSettings()
+    if live:
+        batches = _measured(_followed(frames, predictor), predictor, 1, direct=True)
     else:
-        decoded = in_background(video_frames(file, settings.max_side), FRAMES_AHEAD)
-        found = in_background(_followed(decoded, predictor), FRAMES_AHEAD)
+        found = in_background(_followed(in_background(frames, FRAMES_AHEAD), predictor), FRAMES_AHEAD)
         batches = _measured(found, predictor, settings.batch)
     correction = _Correction(settings)
     with closing(batches):
@@ -251,12 +262,22 @@ def _of_video(
             for batch in batches:
                 yield from _interpreted(batch, predictor, correction)
             return
-        frames = [_without_pixels(frame) for batch in batches for frame in batch]
-    correction.calibrate(frames)
-    predicted = _interpreted(frames, predictor, correction)
-    if not keep_pixels:
+        measured = [_without_pixels(frame) for batch in batches for frame in batch]
+    correction.calibrate(measured)
+    yield from _interpreted(measured, predictor, correction)
+
+
+def _of_video(
+    file: str, predictor: Predictor, settings: PredictionSettings, keep_pixels: bool
+) -> Generator[PredictedFrame, None, None]:
+    if is_webcam(file):
+        yield from predict_frames(webcam_frames(file), predictor, settings, live=True)
+        return
+    predicted = predict_frames(video_frames(file, settings.max_side), predictor, settings)
+    if not (keep_pixels and settings.calibrate_rest):
         yield from predicted
         return
+    # The rest was known only when all pictures had gone by: they are decoded once more to be drawn on.
     with closing(video_frames(file, settings.max_side)) as again:
         for frame, source in zip(predicted, again, strict=True):
             yield replace(frame, source=source)

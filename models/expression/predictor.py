@@ -169,7 +169,7 @@ class Predictor:
             return []
         expression = self.session(crops.images, crops.landmarks)
         points = np.stack([face.points for face in faces])
-        angles = self._angles(points, expression * self.contract.expression_std)
+        angles = self.head_pose(points, expression * self.contract.expression_std)
         return [Measurement(*values) for values in zip(faces, expression, angles, strict=True)]
 
     def interpret(self, measurements: Sequence[Measurement], expression: np.ndarray) -> list[Prediction]:
@@ -200,8 +200,11 @@ class Predictor:
             for index, measured in enumerate(measurements)
         ]
 
-    def _angles(self, landmarks: np.ndarray, expression: np.ndarray) -> np.ndarray:
-        """Yaw, pitch and roll (F, 3), nose and eyes being where the expression (F, n_e), mm, moves them."""
+    def head_pose(self, landmarks: np.ndarray, expression: np.ndarray) -> np.ndarray:
+        """Yaw, pitch and roll (F, 3), degrees, of heads with landmarks (F, 68, 2) and expressions (F, n_e), mm.
+
+        Nose and eyes are taken to be where the expression moves them.
+        """
         basis = self.contract.landmark_expression_basis[POSE_POINTS]
         points = self.contract.landmark_mean[POSE_POINTS] + np.einsum("lck,fk->flc", basis, expression)
         return head_angles(estimate_pose(points, landmarks[:, POSE_POINTS], iterations=POSE_ITERATIONS).rotation)

@@ -1,0 +1,1 @@
+"""How long it takes to read one face: `python -m benchmarks.inference --json FILE`."""
