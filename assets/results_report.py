@@ -144,6 +144,8 @@ def _expression(workspace: Workspace) -> dict[str, Any]:
         "errors": metrics["errors"],
         "paper_mse": metrics["paper_mse"],
         "picture": workspace.data("expression_evaluation", "expressions.jpg"),
+        "unseen": metrics["unseen_people"],
+        "robustness": workspace.data("expression_evaluation", "robustness.png"),
         "curves": {name: workspace.data(name, "curves.png") for name in ("deepexp3d", "deepexp3d_finetuned")},
     }
 

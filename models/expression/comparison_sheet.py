@@ -8,7 +8,7 @@ from models.expression.unseen_people import UnseenFace
 from models.morphable_model import MorphableModel
 from models.visualisation.panels import PAPER, portrait, view_of_face, write
 
-_LETTERS, _GAP = 13, 6
+_LETTERS, _GAP, _CAPTION, _LABEL = 13, 6, 14, 118
 
 
 def comparison_sheet(
@@ -17,7 +17,7 @@ def comparison_sheet(
     """A row of pictures, and a row of clay heads for every method, as one picture (H, W, 3) uint8.
 
     As in the paper all expressions of a column are drawn on one identity, the true one, from the front. The squared
-    error of each, in standard deviations, stands above where the method is not the truth itself.
+    error of each, in standard deviations, stands below where the method is not the truth itself.
 
     Parameters
     ----------
@@ -26,17 +26,17 @@ def comparison_sheet(
     side : of each picture, pixels
     """
     truth = np.stack([face.expression for face in faces]) / model.expression_std
-    label_width = 118
-    rows = [_row("picture", [_portrait(face, side) for face in faces], label_width)]
+    rows = [_row("picture", [_portrait(face, side) for face in faces])]
     for name, expressions in estimates.items():
-        panels = []
-        for face, expression, true in zip(faces, expressions, truth, strict=True):
-            panel = portrait(model, expression * model.expression_std, (side, side), face.identity)
-            error = float(np.mean((expression - true) ** 2))
-            if error > 0:
-                write(panel, f"{error:.3f}", (side - 4, 4), 11, (110, 110, 110), "rt")
-            panels.append(panel)
-        rows.append(_row(name, panels, label_width))
+        errors = np.mean((expressions - truth) ** 2, axis=1)
+        heads = [
+            _captioned(
+                portrait(model, expression * model.expression_std, (side, side), face.identity),
+                f"{error:.3f}" if error > 0 else "",
+            )
+            for face, expression, error in zip(faces, expressions, errors, strict=True)
+        ]
+        rows.append(_row(name, heads))
     return np.concatenate(rows)
 
 
@@ -54,12 +54,18 @@ def _portrait(face: UnseenFace, side: int) -> np.ndarray:
     return view_of_face(face.landmarks, side).cut(Frame(0, 0.0, face.image, np.ones(2)))
 
 
-def _row(name: str, panels: Sequence[np.ndarray], label_width: int) -> np.ndarray:
+def _captioned(panel: np.ndarray, text: str) -> np.ndarray:
+    """A panel with a line of small text below it."""
+    caption = np.full((_CAPTION, panel.shape[1], 3), PAPER, np.uint8)
+    write(caption, text, (panel.shape[1] / 2, _CAPTION / 2), 11, (110, 110, 110), "mm")
+    return np.concatenate([panel, caption])
+
+
+def _row(name: str, panels: Sequence[np.ndarray]) -> np.ndarray:
     height = panels[0].shape[0]
-    label = np.full((height, label_width, 3), PAPER, np.uint8)
+    label = np.full((height, _LABEL, 3), PAPER, np.uint8)
     for line, words in enumerate(name.split("\n")):
-        write(label, words, (label_width - 8, height / 2 + 16 * line), _LETTERS, anchor="rm")
+        write(label, words, (_LABEL - 8, height / 2 + 16 * line), _LETTERS, anchor="rm")
     gap = np.full((height, _GAP, 3), PAPER, np.uint8)
-    strip = np.concatenate([part for panel in panels for part in (gap, panel)], axis=1)
-    row = np.concatenate([label, strip], axis=1)
+    row = np.concatenate([label, *(part for panel in panels for part in (gap, panel))], axis=1)
     return np.concatenate([row, np.full((_GAP, row.shape[1], 3), PAPER, np.uint8)])
