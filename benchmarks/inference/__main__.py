@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.inference.command import measure_command
 from benchmarks.inference.networks import int8_relative_mse, networks_to_time, time_network
 from benchmarks.inference.peers import time_peers
-from benchmarks.inference.steps import clip_frames, frames_per_second, time_steps
+from benchmarks.inference.steps import clip_frames, time_steps, time_video
 from benchmarks.inference.table import table_two
 from models.morphable_model import MorphableModel
 from models.morphable_model.embedded import build_embedded_model
@@ -35,8 +35,9 @@ def measure(model: MorphableModel, project: Path, scratch: Path) -> dict[str, fl
         figures |= {
             f"{name}_{key}": value for key, value in time_steps(network.folder, frames[0], THREADS, scratch).items()
         }
-        figures[f"{name}_fps"] = frames_per_second(network.folder, path, frames, THREADS, decode=False)
-        figures[f"{name}_fps_with_decoding"] = frames_per_second(network.folder, path, frames, THREADS, decode=True)
+        fps, processor_ms = time_video(network.folder, path, frames, THREADS, decode=False)
+        figures |= {f"{name}_fps": fps, f"{name}_processor_ms_a_frame": processor_ms}
+        figures[f"{name}_fps_with_decoding"] = time_video(network.folder, path, frames, THREADS, decode=True)[0]
         figures |= {
             key if name == "resnet50" else f"{name}_{key}": value
             for key, value in measure_command(network.folder, scratch / "picture.jpg", path, THREADS).items()

@@ -7,7 +7,8 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -65,17 +66,21 @@ def in_background(items: Iterable[Item], ahead: int) -> Generator[Item, None, No
 def mapped(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Generator[Result, None, None]:
     """`work` of every item, in order, by several threads; at most one item more than there are threads is under way.
 
-    With no thread the work is done here, and each result comes before the next item is asked for. Closing the generator
-    waits for what is under way and closes the iterable, if that can be closed.
+    With no thread the work is done here, and each result comes before the next item is asked for. What the iterable
+    raises is raised after the results of the items before. Closing the generator waits for what is under way and closes
+    the iterable, if that can be closed.
     """
     try:
         if threads == 0:
             yield from map(work, items)
             return
+        pending: deque[Future[Result]] = deque()
         with ThreadPoolExecutor(threads) as pool:
-            pending: deque = deque()
             try:
-                for item in items:
+                for item in until_error(items):
+                    if isinstance(item, Raised):
+                        yield from (future.result() for future in pending)
+                        raise item.error
                     pending.append(pool.submit(work, item))
                     if len(pending) > threads:
                         yield pending.popleft().result()
@@ -86,6 +91,21 @@ def mapped(work: Callable[[Item], Result], items: Iterable[Item], threads: int) 
                     future.cancel()
     finally:
         close(items)
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An error in the place of the item that there is none of."""
+
+    error: Exception
+
+
+def until_error(items: Iterable[Item]) -> Generator[Item | Raised, None, None]:
+    """The items of an iterable and, as the last one, what it raised, if it did: time to finish what was begun."""
+    try:
+        yield from items
+    except Exception as error:
+        yield Raised(error)
 
 
 def close(items: Iterable) -> None:

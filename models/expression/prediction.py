@@ -17,7 +17,7 @@ import numpy as np
 from models.emotion.labels import EMOTIONS
 from models.errors import ImageError, NoFaceError, VideoError
 from models.expression.calibration import rest_expression
-from models.expression.concurrency import close, in_background, mapped
+from models.expression.concurrency import Raised, close, in_background, mapped, until_error
 from models.expression.contract import expression_names
 from models.expression.predictor import Crops, Measurement, Prediction, Predictor
 from models.expression.sources import (
@@ -319,10 +319,14 @@ def _measure_batch(predictor: Predictor, batch: Sequence[_Seen]) -> list[_Measur
 
 
 def _batches(items: Iterable[_Seen], size: int) -> Generator[list[_Seen], None, None]:
-    """Items in lists of `size`, the last one shorter."""
+    """Items in lists of `size`, the last one shorter, also where it is an error that ends them."""
     batch: list[_Seen] = []
     try:
-        for item in items:
+        for item in until_error(items):
+            if isinstance(item, Raised):
+                if batch:
+                    yield batch
+                raise item.error
             batch.append(item)
             if len(batch) == size:
                 yield batch

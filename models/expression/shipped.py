@@ -8,6 +8,7 @@ from models.expression.runtime import CLASSIFIER, NETWORK
 
 MODEL_VARIABLE = "DEEPEXP3D_MODEL"
 EXPORT_FOLDER = Path("data") / "deepexp3d_export"
+CHECKOUT = Path(__file__).parents[2]
 SHIPPED_FOLDER = Path(__file__).with_name("shipped")
 # The one that is taken first comes first.
 SHIPPED_MODELS = ("deepexp3d-resnet50", "deepexp3d-small")
@@ -63,8 +64,7 @@ def classifier_path(folder: Path) -> Path:
 
 
 def _default_folder() -> Path:
-    checkout = Path(__file__).parents[2] / EXPORT_FOLDER
-    for folder in (EXPORT_FOLDER, checkout):
+    for folder in (EXPORT_FOLDER, CHECKOUT / EXPORT_FOLDER):
         if (folder / NETWORK).is_file():
             return folder
     for name in shipped_models():
