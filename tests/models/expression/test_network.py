@@ -1,6 +1,7 @@
 """What a coefficient's uncertainty does to the loss."""
 
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pytorch_lightning.callbacks import Timer
 
 from models.errors import ModelMismatchError
 from models.expression.contract import NetworkContract
@@ -205,3 +207,13 @@ def test_resolutions_take_their_shares_of_the_steps(module, step, size):
     """Of ten."""
     resolutions = (Resolution(16, 0.4), Resolution(20, 0.3))
     assert module(False, resolutions=resolutions).input_size_at(step) == size
+
+
+@pytest.mark.parametrize(("used", "size"), [(0, 16), (23, 16), (25, 28), (60, 28)])
+def test_resolutions_take_their_shares_of_the_time_where_that_runs_out_first(module, used, size):
+    """Of a minute, of which little was needed for the steps so far."""
+    timer = Timer(timedelta(seconds=60))
+    timer.time_elapsed, timer.time_remaining = lambda: used, lambda: 60 - used
+    trained = module(False, resolutions=(Resolution(16, 0.4),))
+    trained.trainer = SimpleNamespace(global_step=1, callbacks=[timer])
+    assert trained.input_size_at(1) == size
