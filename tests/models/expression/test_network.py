@@ -30,7 +30,7 @@ def module(small_model, quick_settings):
     def make(uncertainty_weights: bool, teacher=None, **changes) -> DeepExp3D:
         torch.manual_seed(0)
         contract = NetworkContract.of(small_model, "resnet18_half", 28)
-        settings = replace(quick_settings, input_size=28, **changes)
+        settings = replace(quick_settings, input_size=28, uncertainty_weights=uncertainty_weights, **changes)
         network = DeepExp3D(contract, settings, seed=0, steps=10, prior_variance=np.ones(28), teacher=teacher).eval()
         network.log = network.log_dict = lambda *arguments, **options: None
         network.trainer = SimpleNamespace(global_step=0, callbacks=[])
