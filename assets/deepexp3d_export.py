@@ -11,6 +11,8 @@ from assets import experiments
 from assets.deepexp3d import only_synthetic
 from assets.stage import StageResult, WorkspaceResource, main, materialise
 from assets.workspace import Workspace
+from models.expression.alignment import IMAGE_SIZE
+from models.expression.contract import NetworkContract
 from models.storage import written_whole
 
 STAGE = "deepexp3d_export"
@@ -40,7 +42,7 @@ def export_deepexp3d(workspace: Workspace) -> StageResult:
     with written_whole(folder / "export.json") as temporary:
         temporary.write_text(json.dumps(facts, indent=1) + "\n")
     with experiments.training_run(workspace, STAGE, synthetic=synthetic, parameters=settings.model_dump()) as run:
-        version = _register(workspace, path, facts)
+        version = _register(workspace, path, contract, facts)
         link = experiments.run_link(workspace, run)
     return StageResult(
         {
@@ -61,20 +63,24 @@ def errors_on_test_people(workspace: Workspace) -> dict[str, float]:
     return {name: float(against[name]) for name in ("deepexp3d", "deepexp3d_finetuned")}
 
 
-def _register(workspace: Workspace, path: Path, facts: dict) -> int:
+def _register(workspace: Workspace, path: Path, contract: NetworkContract, facts: dict) -> int:
     """Log the ONNX model with an input example and register it; returns the version."""
     import mlflow
     import onnx
 
-    images = np.zeros((1, 224, 224, 3), np.uint8)
-    signature = mlflow.models.infer_signature(images, np.zeros((1, 28), np.float32))
+    from models.expression.runtime import IMAGE_INPUT, LANDMARK_INPUT
+
+    image = np.zeros((1, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+    landmarks = contract.template[None].astype(np.float32)
+    example = {IMAGE_INPUT: image, LANDMARK_INPUT: landmarks} if contract.landmark_input else image
+    signature = mlflow.models.infer_signature(example, np.zeros((1, len(contract.expression_std)), np.float32))
     mlflow.log_metrics({f"test_mse/{name}": value for name, value in facts["test_mse"].items()})
     mlflow.log_artifact(str(workspace.data("expression_evaluation", "expressions.jpg")))
     model = mlflow.onnx.log_model(
         onnx.load(path),
         name="network",
         signature=signature,
-        input_example=images,
+        input_example=example,
         # Left to itself MLflow would load the model in a process of its own to find these out.
         pip_requirements=["onnx", "onnxruntime", "numpy"],
     )

@@ -32,6 +32,10 @@ _GPU_DISTRIBUTIONS = ("onnxruntime-gpu", "onnxruntime-training")
 Compute = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
+class _ProviderError(ModelMismatchError):
+    """What the network should run on is not there."""
+
+
 class NetworkSession:
     """Aligned images (F, 224, 224, 3) uint8, and landmarks (F, 68, 2) where the network takes them, in; expression
     (F, n_e) in standard deviations out. May be called by several threads at once.
@@ -75,13 +79,15 @@ class NetworkSession:
             raise ModelMismatchError(f"{threads} threads in {streams} streams: give 0 or more, and 1 or more.")
         if not Path(path).is_file():
             raise WeightsMissingError(f"{path}: there is no such file; export the network, or name its folder.")
-        if runtime == "auto":
-            runtime = _best_runtime()
-        if runtime == "openvino":
-            contract, compute = _openvino_session(path, threads, streams)
-        else:
-            contract, compute = _onnxruntime_session(path, runtime, threads, streams)
-        return cls(contract, compute, streams)
+        chosen = _best_runtime() if runtime == "auto" else runtime
+        if chosen != "openvino":
+            try:
+                return cls(*_onnxruntime_session(path, chosen, threads, streams), streams)
+            except _ProviderError as error:
+                if runtime != "auto":
+                    raise
+                log.warning("%s The processor is used instead.", error)
+        return cls(*_openvino_session(path, threads, streams), streams)
 
     @property
     def expression_size(self) -> int:
@@ -194,7 +200,7 @@ def _onnxruntime_session(path: Path | str, runtime: str, threads: int, streams: 
     wanted = _PROVIDERS[runtime]
     missing = [name for name in wanted if name not in onnxruntime.get_available_providers()]
     if missing:
-        raise ModelMismatchError(
+        raise _ProviderError(
             f"runtime '{runtime}': this ONNX Runtime has no {missing[0]}; install onnxruntime-gpu in the place of "
             "onnxruntime, or choose the runtime auto."
         )
@@ -207,7 +213,7 @@ def _onnxruntime_session(path: Path | str, runtime: str, threads: int, streams: 
         raise _unreadable(path, error) from error
     if session.get_providers()[0] != wanted[0]:
         # ONNX Runtime itself goes on without, at a fiftieth of the speed, and says so in a log only.
-        raise ModelMismatchError(
+        raise _ProviderError(
             f"runtime '{runtime}': {wanted[0]} could not be started (is there a GPU, and are CUDA and cuDNN "
             "installed?); choose openvino, or mend the installation."
         )

@@ -158,6 +158,52 @@ def test_a_video_is_predicted_frame_by_frame_and_drawn(command, clip, tmp_path):
     assert probe(tmp_path / "drawn.mp4").frames == 12
 
 
+def test_a_person_s_own_rest_is_taken_off(command, clip, photograph, tmp_path):
+    assert command("predict", photograph, "--neutral", photograph, "--out", tmp_path / "same.csv").exit_code == 0
+    same = read_table(tmp_path / "same.csv")
+    assert same.filter(like="e_").abs().max(axis=None) < 1e-6
+    plain, rest = tmp_path / "plain.csv", tmp_path / "rest.csv"
+    options = ["--calibrate", "rest", "--smooth", "--batch", 3, "--threads", 1]
+    assert command("predict", clip, "--out", plain).exit_code == 0
+    result = command("predict", clip, "--out", rest, *options)
+    assert result.exit_code == 0, result.output
+    sizes = [read_table(path).filter(like="e_").abs().mean(axis=None) for path in (plain, rest)]
+    assert sizes[1] < 0.5 * sizes[0]
+
+
+def test_a_neutral_photograph_without_a_face_is_one_line(command, photograph, tmp_path):
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((90, 90, 3), 128, np.uint8))
+    line = one_error(command("predict", photograph, "--neutral", tmp_path / "wall.png"))
+    assert "wall.png: no face is found in the neutral photograph" in line
+
+
+def test_rows_for_a_terminal_fit_into_a_line(photograph, capsys):
+    from orchestration.command_line import _print_briefly
+
+    row = {
+        "path": "a" * 90,
+        "frame": 0,
+        "face": None,
+        "emotion": None,
+        "yaw": float("nan"),
+        "pitch": -3.25,
+        "roll": 1.0,
+    }
+    _print_briefly([{**row, "status": "no face"}])
+    head, line = capsys.readouterr().out.splitlines()
+    assert len(line) < 90
+    assert line.endswith("no face")
+    assert "nan" not in line
+    assert "None" not in line
+    assert head.split()[0] == "path"
+
+
+def test_a_model_that_did_not_come_along_is_named(command, photograph, monkeypatch, tmp_path):
+    monkeypatch.setattr("models.expression.shipped.SHIPPED_FOLDER", tmp_path)
+    line = one_error(command("predict", photograph, "--model", "deepexp3d-small"))
+    assert "did not come with the installation" in line
+
+
 def test_a_picture_is_drawn(command, photograph, tmp_path):
     assert command("predict", photograph, "--overlay", tmp_path / "drawn.png").exit_code == 0
     drawn = cv2.imread(str(tmp_path / "drawn.png"))[..., ::-1]
