@@ -13,7 +13,7 @@ STAGE = "deepexp3d"
 
 
 def train_deepexp3d(workspace: Workspace) -> StageResult:
-    """Train the regressor on the FaceVid shards; resumes from the last checkpoint of the same training."""
+    """Train the regressor on FaceVid and rendered faces; resumes from the last checkpoint of the same training."""
     return train_stage(
         workspace,
         STAGE,
@@ -32,7 +32,7 @@ def only_synthetic(workspace: Workspace) -> bool:
 @dg.asset(
     name=STAGE,
     group_name="expression",
-    deps=["facevid_shards", "morphable_model"],
+    deps=["facevid_shards", "rendered_faces", "morphable_model"],
     kinds={"pytorch", "lightning", "mlflow"},
 )
 def deepexp3d(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:

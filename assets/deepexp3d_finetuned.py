@@ -20,7 +20,6 @@ def finetune_deepexp3d(workspace: Workspace) -> StageResult:
         STAGE,
         workspace.params.deepexp3d_finetuned,
         synthetic=True,
-        init_from=workspace.data("deepexp3d"),
     )
 
 

@@ -174,6 +174,7 @@ class Training(Section):
     ema_decay: float = Share
     checkpoint_every_steps: int = Count
     uncertainty_weights: bool = Field(description="whether a coefficient that its fit is unsure of counts less")
+    init_from: str | None = Field(description="network to start from: a shipped one's name, or a folder of the project")
     teacher: str | None = Field(description="folder of a trained network to learn from, by its path from the project")
     seed: int
     optimisation: Optimisation
@@ -183,7 +184,7 @@ class Training(Section):
 
     def settings(self) -> TrainingSettings:
         """As `models.expression.training.train` takes them."""
-        elsewhere = ("shards", "teacher", "seed", "hardware")
+        elsewhere = ("shards", "init_from", "teacher", "seed", "hardware")
         names = [name for name in type(self).model_fields if name not in elsewhere]
         return TrainingSettings(**{name: getattr(self, name) for name in names})
 

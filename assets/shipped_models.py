@@ -13,7 +13,9 @@ import numpy as np
 
 from assets.landmark_correspondence import load_detector_model
 from assets.rendered_faces import render_shards
+from assets.training import initial_network
 from assets.workspace import Workspace
+from assets.zero_shot_classifier import write_zero_shot_classifier
 from models.errors import DeepExp3DError
 
 STAGE = "shipped_models"
@@ -22,7 +24,7 @@ CALIBRATION_IMAGES = 512
 
 
 def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
-    """Make `folder/network.onnx` and `folder/classifier.skops` by the recipe `shipped_models.networks.NAME`.
+    """Make `network.onnx`, `weights.npz` and `classifier.skops` in a folder by the recipe `shipped_models.networks.NAME`.
 
     Raises
     ------
@@ -30,6 +32,7 @@ def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
         There is no such recipe, or a step of it fails.
     """
     from models.expression.export import export_onnx
+    from models.expression.network import load_network, save_network
     from models.expression.quantisation import quantise
     from models.expression.runtime import NETWORK
     from models.expression.training import train
@@ -50,11 +53,16 @@ def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
         trained,
         seed=section.seed,
         hardware=section.hardware,
+        init_from=initial_network(workspace, section.init_from),
         teacher=None if section.teacher is None else workspace.path(section.teacher),
     )
+    network, contract = load_network(trained)
+    # What a user's own training starts from.
+    save_network(network, contract, folder, half_precision=True)
     exact = export_onnx(trained, trained / "exact", opset=workspace.params.deepexp3d_export.opset)
     images, landmarks = _calibration_faces(shards / "train")
     quantise(exact, images, landmarks if section.landmark_input else None, folder / NETWORK)
+    write_zero_shot_classifier(workspace, folder)
 
 
 def _calibration_faces(shards: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,6 @@ def train_stage(
     section: "Training",
     *,
     synthetic: bool,
-    init_from: Path | None = None,
 ) -> StageResult:
     """Train into `data/<stage>`, logging to MLflow; a killed training goes on from its last checkpoint."""
     from pytorch_lightning.loggers import MLFlowLogger
@@ -46,7 +45,7 @@ def train_stage(
             folder,
             seed=section.seed,
             hardware=section.hardware,
-            init_from=init_from,
+            init_from=initial_network(workspace, section.init_from),
             teacher=None if section.teacher is None else workspace.path(section.teacher),
             logger=logger,
         )
@@ -67,6 +66,15 @@ def train_stage(
             "MLflow run": link,
         }
     )
+
+
+def initial_network(workspace: Workspace, name: str | None) -> Path | None:
+    """Folder of the network that a training starts from: a shipped one by its name, or a folder of the project."""
+    from models.expression.shipped import SHIPPED_FOLDER, SHIPPED_MODELS
+
+    if name is None:
+        return None
+    return SHIPPED_FOLDER / name if name in SHIPPED_MODELS else workspace.path(name)
 
 
 def training_shards(workspace: Workspace, stage: str, shares: dict[str, float]) -> dict[Path, float]:

@@ -310,10 +310,18 @@ def _mean(values: Tensor, weight: Tensor) -> Tensor:
     return (weight * values).sum() / weight.sum()
 
 
-def save_network(network: ExpressionNetwork, contract: NetworkContract, folder: Path | str) -> None:
-    """Write `weights.npz` and, beside it, the contract as `network.json`."""
+def save_network(
+    network: ExpressionNetwork, contract: NetworkContract, folder: Path | str, *, half_precision: bool = False
+) -> None:
+    """Write `weights.npz` and, beside it, the contract as `network.json`.
+
+    In half precision the file is half as large: exact enough to go on training from.
+    """
     contract.save(Path(folder) / CONTRACT)
-    weights = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
+    weights = {}
+    for name, value in network.state_dict().items():
+        value = value.half() if half_precision and value.is_floating_point() else value
+        weights[name] = value.detach().cpu().numpy()
     save_arrays(Path(folder) / WEIGHTS, **weights)
 
 
