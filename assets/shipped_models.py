@@ -24,7 +24,7 @@ CALIBRATION_IMAGES = 512
 
 
 def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
-    """Make `network.onnx`, `weights.npz` and `classifier.skops` in a folder by the recipe `shipped_models.networks.NAME`.
+    """Make `network.onnx`, `weights.npz` and `classifier.skops` by the recipe `shipped_models.networks.NAME`.
 
     Raises
     ------
