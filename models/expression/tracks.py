@@ -7,7 +7,7 @@ import numpy as np
 from models.landmarks.backend import Face, LandmarkBackend, overlap
 
 # Frames between two looks for faces that have come into the picture; fewer while one is being missed.
-FRAMES_BETWEEN_LOOKS = 15
+FRAMES_BETWEEN_LOOKS = 25
 FRAMES_BETWEEN_LOOKS_FOR_THE_LOST = 5
 # How long a face that is gone is remembered, seconds.
 MEMORY = 1.0

@@ -137,7 +137,7 @@ def test_faces_of_a_video_keep_their_numbers_and_times(predictor, tmp_path):
     rows = list(predict_paths([tmp_path / "clip.mp4"], predictor))
     faces = [[row["face"] for row in rows if row["frame"] == index] for index in range(len(frames))]
     assert faces[:10] == [[0]] * 10
-    assert faces[29] == [0, 1], "a newcomer is found within 15 frames"
+    assert faces[29] == [0, 1], "a newcomer is found within 25 frames"
     assert faces[30:35] == [[1]] * 5
     assert faces[35:] == [[None]] * 3
     times = [row["time_s"] for row in rows if row["face"] in (0, None)][:10]
