@@ -100,10 +100,9 @@ def _build(settings: EmbeddedModelSettings, seed: int) -> MorphableModel:
     )
     unit_coefficients = units @ expression_basis
     coefficients = activations @ unit_coefficients
+    deviations = (samples - mean).reshape(len(samples), -1)
     identity_basis, identity_std = _identity_basis(
-        (samples - mean).reshape(len(samples), -1),
-        expression_basis if settings.project_identity else None,
-        settings.identity_components,
+        deviations, expression_basis if settings.project_identity else None, settings.identity_components
     )
 
     corners, weights = place_landmarks(mesh.vertices, mesh.triangles[mesh.material == SKIN], mesh.base_vertices)
@@ -135,6 +134,7 @@ def _build(settings: EmbeddedModelSettings, seed: int) -> MorphableModel:
             "unit_kept": unit_kept(units, expression_basis).astype(np.float32),
             "eye_local": eye_local.astype(np.float32),
             "eye": eye.astype(np.int8),
+            "resting_covariance": _resting_covariance(deviations, expression_basis).astype(np.float32),
         }
         | {f"mask_{region.replace('-', '_')}": _region_mask(folder, region) for region in _REGIONS},
     )
@@ -289,6 +289,14 @@ def _identity_basis(
         span = np.linalg.qr(expression_basis.astype(np.float64))[0]
         basis = np.linalg.qr(basis - span @ (span.T @ basis))[0]
     return _with_fixed_signs(basis), np.sqrt(variance / (len(deviations) - 1))
+
+
+def _resting_covariance(deviations: np.ndarray, expression_basis: np.ndarray) -> np.ndarray:
+    """Covariance (n_e, n_e) in mm^2 of heads (M, 3N) within the expression span: what `_identity_basis` takes out.
+
+    A low brow is a frown in shape, but not in meaning.
+    """
+    return np.cov((deviations @ expression_basis.astype(np.float32)).astype(np.float64).T)
 
 
 def _leading_eigenvectors(matrix: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -50,7 +50,8 @@ class MorphableModel:
     detector : how the points of a landmark detector differ from the model's landmarks; None for the model's own. It
         belongs to a detector, so a model's file does not hold it
     extras : further arrays that only some models have, such as `unit_names` (K,), `units` (K, n_e) (face units as
-        expression coefficients), `eye_local` (N, 3) and masks over the texture
+        expression coefficients), `resting_covariance` (n_e, n_e) of faces at rest within the expression span, mm^2,
+        `eye_local` (N, 3) and masks over the texture
     """
 
     mean: np.ndarray

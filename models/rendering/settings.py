@@ -78,6 +78,8 @@ class TrainingFaceSettings:
     size : side of the rendered square, pixels
     images_per_subject : images of one identity, one after the other
     oversampling, identity_spread : as in `SyntheticVideoSettings`
+    resting_spread : how much faces at rest differ within the expression span, which labels leave out; 1 is as much as
+        the heads do that the model was made from
     face_size : smallest and largest inter-ocular distance, share of the width
     rest, single, sparse, posed : shares of faces at rest, with one unit group, with a random mixture of groups and with
         an emotion's prototype; the others come from sequences of natural expression
@@ -101,6 +103,7 @@ class TrainingFaceSettings:
     images_per_subject: int = 8
     oversampling: float = 1.25
     identity_spread: float = 1.0
+    resting_spread: float = 1.0
     face_size: tuple[float, float] = (0.30, 0.42)
     rest: float = 0.10
     single: float = 0.15

@@ -26,11 +26,13 @@ class Subject:
     Attributes
     ----------
     identity : (n_i,) coefficients in mm
+    resting : (n_e,) expression coefficients in mm of the face at rest, which are no expression: a low brow, thin lips
     vertices : (N, 3) float32 face at rest with the thickness of its hair, mm
     surface : what it is made of
     """
 
     identity: np.ndarray
+    resting: np.ndarray
     vertices: np.ndarray
     surface: Surface
 
@@ -40,6 +42,7 @@ def sample_subject(
     rng: np.random.Generator,
     identity_spread: float = 1.0,
     photographed: np.ndarray | None = None,
+    resting_spread: float = 0.0,
 ) -> Subject:
     """A random person. Identity coefficients are normal, `identity_spread` times the model's deviations.
 
@@ -56,7 +59,8 @@ def sample_subject(
     else:
         skin = made_up_skin(model, photographed, appearance, rng)
     hair, thickness = _hair(model, rng)
-    vertices = model.shape(identity).astype(np.float32)
+    resting = _sample_resting(model, resting_spread, rng)
+    vertices = model.shape(identity, resting).astype(np.float32)
     normals = vertex_normals(vertices, model.triangles)
     colours = np.ones((5, 3))
     colours[EYE] = np.array([0.90, 0.87, 0.85]) * rng.uniform(0.85, 1.1)
@@ -79,7 +83,19 @@ def sample_subject(
         iris_radius=rng.uniform(0.42, 0.5),
         eye_local=model.extras["eye_local"],
     )
-    return Subject(identity, vertices + normals * thickness[:, None], surface)
+    return Subject(identity, resting, vertices + normals * thickness[:, None], surface)
+
+
+def _sample_resting(model: MorphableModel, spread: float, rng: np.random.Generator) -> np.ndarray:
+    """Resting shape (n_e,) in mm of a person.
+
+    It is drawn apart from identity, though heads would tell nearly all of it by their other features: those of real
+    people do not follow the same rules.
+    """
+    if not spread:
+        return np.zeros(model.expression_size)
+    covariance = model.extras["resting_covariance"].astype(np.float64)
+    return spread * rng.multivariate_normal(np.zeros(len(covariance)), covariance, method="eigh")
 
 
 def _hair(model: MorphableModel, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -190,7 +190,9 @@ def require_renderable(model: MorphableModel) -> None:
     ModelMismatchError
         It lacks face units or skin masks.
     """
-    if missing := sorted({"units", "unit_names", "eye_local", "mask_lips", "mask_eyelids"} - model.extras.keys()):
+    if missing := sorted(
+        {"units", "unit_names", "eye_local", "mask_lips", "mask_eyelids", "resting_covariance"} - model.extras.keys()
+    ):
         raise ModelMismatchError(
             f"face model '{model.name}' has no {', '.join(missing)}; synthetic heads need the embedded model."
         )

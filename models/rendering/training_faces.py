@@ -82,7 +82,8 @@ def render_training_faces(
     settings = settings or TrainingFaceSettings()
     rng = np.random.default_rng([seed, subject, 4])
     spread = settings.identity_spread * rng.uniform(0.7, 1.25)
-    person = sample_subject(model, rng, spread, _photographed(skins, settings, rng))
+    skin = _photographed(skins, settings, rng)
+    person = sample_subject(model, rng, spread, skin, resting_spread=settings.resting_spread)
     wrinkles = sample_wrinkles(model, rng)
     for take in range(settings.images_per_subject):
         one = np.random.default_rng([seed, subject, 4, take])
@@ -175,11 +176,13 @@ def _rendered(
     offsets = (model.expression_basis @ expression.astype(np.float32)).reshape(-1, 3).astype(np.float32)
     gaze = rng.normal(size=2) * rng.choice([2, 10]) * [1, 0.6]
     draw_head(fine, replace(person, surface=surface), offsets, sample_lighting(rng), gaze, fine_pose)
-    points = model.landmarks(person.identity, expression)
+    points = model.landmarks(person.identity, person.resting + expression)
     if rng.random() < settings.fringe_share:
         surroundings.draw_fringe(fine, fine_pose.points(points)[:, :2], person.surface.hair_colour, rng)
     if rng.random() < settings.glasses_share:
-        surroundings.draw_glasses(fine, surroundings.sample_glasses(model.landmarks(person.identity), rng), fine_pose)
+        surroundings.draw_glasses(
+            fine, surroundings.sample_glasses(model.landmarks(person.identity, person.resting), rng), fine_pose
+        )
     image = cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
     if rng.random() < settings.occluder_share:
         for occluder in surroundings.sample_hand((size, size), rng):

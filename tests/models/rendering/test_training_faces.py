@@ -11,6 +11,7 @@ from models.morphable_model.expressions import EXPRESSION_UNITS, UNIT_GROUPS, em
 from models.rendering import surroundings, training_faces
 from models.rendering.photographed_skin import PhotographedSkin
 from models.rendering.settings import TrainingFaceSettings
+from models.rendering.subject import sample_subject
 from models.rendering.training_faces import render_training_faces, sample_expression
 
 # Nothing spoils these images.
@@ -210,9 +211,9 @@ def dressed(model, settings, skins, subjects, monkeypatch):
     """The photographed skins, or None, that subjects get."""
     sample, given = training_faces.sample_subject, []
 
-    def spying(model, rng, spread, photographed):
+    def spying(model, rng, spread, photographed, **others):
         given.append(photographed)
-        return sample(model, rng, spread, photographed)
+        return sample(model, rng, spread, photographed, **others)
 
     monkeypatch.setattr(training_faces, "sample_subject", spying)
     for subject in range(subjects):
@@ -333,3 +334,23 @@ def test_only_exaggeration_goes_beyond_full_activation():
     assert drawn(**shares)[0].max() <= 1
     exaggerated = drawn(**shares, exaggeration_share=1.0, largest_exaggeration=1.4)[0].max()
     assert 1.2 < exaggerated <= 1.4
+
+
+def test_people_differ_at_rest_within_the_expression_span(embedded_model):
+    model = embedded_model
+    shapes = [
+        sample_subject(model, np.random.default_rng(seed), resting_spread=1.0).resting / model.expression_std
+        for seed in range(40)
+    ]
+    expected = np.sqrt(np.diag(model.extras["resting_covariance"])) / model.expression_std
+    assert np.std(shapes, axis=0).mean() == pytest.approx(expected.mean(), rel=0.25)
+    assert not sample_subject(model, np.random.default_rng(0)).resting.any()
+
+
+def test_labels_know_nothing_of_the_resting_shape(embedded_model):
+    alike, apart = (
+        faces(embedded_model, replace(QUICK, images_per_subject=1, resting_spread=spread))[0] for spread in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(alike.expression, apart.expression)
+    # The true landmarks do: brows and lips are elsewhere.
+    assert np.abs(alike.landmarks - apart.landmarks).max() > 0.02 * interocular(alike)
