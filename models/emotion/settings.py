@@ -53,6 +53,7 @@ class ZeroShotSettings:
     people : rendered; each poses all seven emotions once
     intensity : weakest and strongest posing of a prototype
     yaw_spread : degrees of the heads about the frontal view
+    resting_spread : how much their faces at rest differ, as in `models.rendering.settings`
     neutral_scatter : root mean square distance from the prototype's rest of real people's neutral vectors, over the
         mean distance from neutral to smile; what an unknown camera adds for everybody included
     scatter : of the other emotions likewise; smaller, because who poses an emotion shows more of it than of chance
@@ -65,6 +66,7 @@ class ZeroShotSettings:
     people: int = 250
     intensity: tuple[float, float] = (0.55, 1.15)
     yaw_spread: float = 12.0
+    resting_spread: float = 1.0
     neutral_scatter: float = 0.7
     scatter: float = 0.4
     error_share: float = 0.5

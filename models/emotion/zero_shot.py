@@ -174,7 +174,9 @@ def _pictures(model: MorphableModel, settings: ZeroShotSettings, seed: int) -> I
     from models.rendering.settings import SyntheticImageSettings
     from models.rendering.synthetic_images import render_emotion_image
 
-    style = SyntheticImageSettings(intensity=settings.intensity, yaw_spread=settings.yaw_spread)
+    style = SyntheticImageSettings(
+        intensity=settings.intensity, yaw_spread=settings.yaw_spread, resting_spread=settings.resting_spread
+    )
     for person in range(settings.people):
         for emotion in EMOTIONS:
             yield render_emotion_image(model, emotion, person, seed=seed, settings=style)

@@ -24,7 +24,7 @@ class UnseenSettings:
     pair_people: int = 60
     pairs: int = 2
     posing_people: int = 120
-    picture: SyntheticVideoSettings = field(default_factory=SyntheticVideoSettings)
+    picture: SyntheticVideoSettings = field(default_factory=lambda: SyntheticVideoSettings(resting_spread=1.0))
 
 
 @dataclass(frozen=True)
@@ -44,4 +44,4 @@ class RobustnessSettings:
     darkness: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
     light: tuple[float, ...] = (30.0, 60.0, 80.0, 100.0)
     yaw: tuple[float, ...] = (15.0, 30.0, 45.0, 60.0, 70.0)
-    picture: SyntheticVideoSettings = field(default_factory=SyntheticVideoSettings)
+    picture: SyntheticVideoSettings = field(default_factory=lambda: SyntheticVideoSettings(resting_spread=1.0))

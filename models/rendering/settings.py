@@ -20,6 +20,8 @@ class SyntheticVideoSettings:
     largest_blur, largest_noise : pixels, and grey levels of 255
     oversampling : heads are drawn this much larger and averaged, which smooths their outline
     identity_spread : identities are this many of the model's deviations wide
+    resting_spread : how much faces at rest differ within the expression span, which truth leaves out; 1 is as much as
+        the heads do that the model was made from
     expression : how much and how often the face moves
     """
 
@@ -38,6 +40,7 @@ class SyntheticVideoSettings:
     largest_noise: float = 6.0
     oversampling: float = 1.5
     identity_spread: float = 1.0
+    resting_spread: float = 0.0
     expression: ExpressionSettings = field(default_factory=ExpressionSettings)
 
 
@@ -53,7 +56,7 @@ class SyntheticImageSettings:
     blend_share, blend_intensity : how often, and at most how strongly, another emotion shows as well
     habit : strength of the face that a subject makes at rest
     yaw_spread : degrees about the asked-for view
-    largest_blur, largest_noise, oversampling, identity_spread : as in `SyntheticVideoSettings`
+    largest_blur, largest_noise, oversampling, identity_spread, resting_spread : as in `SyntheticVideoSettings`
     """
 
     size: int = 256
@@ -67,6 +70,7 @@ class SyntheticImageSettings:
     largest_noise: float = 4.0
     oversampling: float = 1.5
     identity_spread: float = 1.0
+    resting_spread: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,7 @@ class TrainingFaceSettings:
     ----------
     size : side of the rendered square, pixels
     images_per_subject : images of one identity, one after the other
-    oversampling, identity_spread : as in `SyntheticVideoSettings`
-    resting_spread : how much faces at rest differ within the expression span, which labels leave out; 1 is as much as
-        the heads do that the model was made from
+    oversampling, identity_spread, resting_spread : as in `SyntheticVideoSettings`
     face_size : smallest and largest inter-ocular distance, share of the width
     rest, single, sparse, posed : shares of faces at rest, with one unit group, with a random mixture of groups and with
         an emotion's prototype; the others come from sequences of natural expression

@@ -70,7 +70,7 @@ class SyntheticScan:
 
     def mesh(self, frame: int) -> np.ndarray:
         """The scanned surface of a frame: vertices (N, 3) in mm."""
-        return self.video.model.shape(self.identity, self.expression[frame])
+        return self.video.model.shape(self.identity, self.video.subject.resting + self.expression[frame])
 
     def frames(self) -> Iterator[SyntheticImage]:
         """The rendered frames, in order, each with its truth."""
@@ -168,7 +168,8 @@ def _still_video(
 ) -> SyntheticVideo:
     """A video whose frames stand for themselves, with given activations (F, K) and angles (F, 3) in degrees."""
     require_renderable(model)
-    person = sample_subject(model, np.random.default_rng([seed, subject]), settings.identity_spread)
+    look = np.random.default_rng([seed, subject])
+    person = sample_subject(model, look, settings.identity_spread, resting_spread=settings.resting_spread)
     frames, size = len(activations), settings.size
     rotation = np.stack([rotation_from_angles(*frame) for frame in angles])
     scale = size * rng.uniform(*settings.face_size, frames) / model.interocular_distance

@@ -68,7 +68,8 @@ class SyntheticVideo:
     @cached_property
     def landmarks(self) -> np.ndarray:
         """True landmarks (F, 68, 2) float32 in pixels, hidden ones included."""
-        return self.camera.project(self.model.landmarks(self.identity, self.expression)).astype(np.float32)
+        points = self.model.landmarks(self.identity, self.subject.resting + self.expression)
+        return self.camera.project(points).astype(np.float32)
 
     def render(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
         """Image (H, W, 3) uint8 of a frame, and which landmarks (68,) can be seen in it."""
@@ -91,7 +92,9 @@ class SyntheticVideo:
             raster = draw_head(fine, self.subject, offsets, self.lighting, self.gaze[frame], fine_pose)
             if self.glasses is not None:
                 surroundings.draw_glasses(fine, self.glasses, fine_pose)
-            points = fine_pose.points(self.model.landmarks(self.identity, self.expression[frame]))
+            points = fine_pose.points(
+                self.model.landmarks(self.identity, self.subject.resting + self.expression[frame])
+            )
             visible = visible_points(points, raster, tolerance=4.0)
             image = cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
         if self.occluder is not None:
@@ -122,7 +125,8 @@ def synthesise_video(
     """
     require_renderable(model)
     settings = settings or SyntheticVideoSettings()
-    person = sample_subject(model, np.random.default_rng([seed, subject]), settings.identity_spread)
+    look = np.random.default_rng([seed, subject])
+    person = sample_subject(model, look, settings.identity_spread, resting_spread=settings.resting_spread)
     key = (seed, subject, clip)
     rng = np.random.default_rng([*key, 0])
     frames, size, rate = settings.frames, settings.size, settings.frames_per_second
