@@ -5,6 +5,7 @@ figures are measured afterwards by `python -m benchmarks.expression --model NAME
 """
 
 import argparse
+import json
 import logging
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from assets.training import initial_network
 from assets.workspace import Workspace
 from assets.zero_shot_classifier import write_zero_shot_classifier
 from models.errors import DeepExp3DError
+from models.storage import written_whole
 
 STAGE = "shipped_models"
 # Aligned faces on which the ranges of the 8-bit activations are found.
@@ -35,6 +37,7 @@ def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
     from models.expression.network import load_network, save_network
     from models.expression.quantisation import quantise
     from models.expression.runtime import NETWORK
+    from models.expression.shards import number_of_samples
     from models.expression.training import train
 
     settings = workspace.params.shipped_models
@@ -46,7 +49,7 @@ def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
     shards, trained = workspace.data(STAGE, "renders"), workspace.data(STAGE, name)
     if not (shards / "val").exists():
         render_shards(workspace, settings.renders, shards)
-    train(
+    result = train(
         shards,
         load_detector_model(workspace),
         section.settings(),
@@ -56,6 +59,14 @@ def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
         init_from=initial_network(workspace, section.init_from),
         teacher=None if section.teacher is None else workspace.path(section.teacher),
     )
+    steps = result.history[-1]["step"]
+    facts = {
+        "training_images": number_of_samples(shards / "train"),
+        "images_seen": steps * section.batch_size,
+        "training_minutes": round(result.history[-1]["seconds"] / 60, 1),
+    }
+    with written_whole(folder / "training.json") as path:
+        path.write_text(json.dumps(facts, indent=1) + "\n")
     network, contract = load_network(trained)
     # What a user's own training starts from.
     save_network(network, contract, folder, half_precision=True)

@@ -70,7 +70,9 @@ def main() -> None:
         draw_pictures(predictor.session, sets, curves, arguments.pictures)
     if arguments.card:
         name = arguments.card.resolve().parent.name
-        write_card(arguments.card, name, predictor.contract, figures)
+        training = arguments.card.with_name("training.json")
+        known = json.loads(training.read_text()) if training.exists() else {}
+        write_card(arguments.card, name, predictor.contract, figures | known)
     text = tables(figures, ablation_rows(ABLATIONS))
     print(f"\n{text}")
     if arguments.docs:

@@ -17,6 +17,8 @@ from models.expression.observed_faces import network_expressions
 from models.expression.robustness import RobustnessCurve, flat_figures, robustness_curves
 from models.expression.runtime import NetworkSession
 
+# Every so-manieth person's skin is kept from the training of the networks that come with the project.
+HELD_OUT = 3
 # Keys that others rely on, by those of the pattern that all figures follow.
 RENAMED = {"per_frame_mse": "per_frame_baseline_mse", "fitted_per_frame_mse": "fitted_per_frame_baseline_mse"}
 
@@ -79,6 +81,10 @@ def measure_london(session: NetworkSession, known: KnownFaces, rendered: KnownFa
         of_method["accuracy"] = rule.accuracy(neutral, smiling)
         of_method["accuracy_mm"] = mm_rule.accuracy(neutral * std, smiling * std)
         of_method["people"] = len(people)
+        unseen = np.isin(people, sorted(people)[HELD_OUT - 1 :: HELD_OUT])
+        of_method["unseen_accuracy"] = rule.accuracy(neutral[unseen], smiling[unseen])
+        of_unseen = measure_pairs(neutral[unseen] * std, smiling[unseen] * std)
+        of_method |= {f"unseen_{key}": of_unseen[key] for key in ("spread", "offset", "cosine")}
         if not prefix:
             groups = subgroups(folder)
             of_method |= measure_subgroups(neutral * std, smiling * std, mm_rule, [groups[name] for name in people])

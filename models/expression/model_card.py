@@ -26,6 +26,12 @@ _FIGURES = (
     ("London faces: distance of mean neutral from zero", "london_offset", "single_image_london_offset"),
     ("London faces: cosine of two people's smiles", "london_cosine", "single_image_london_cosine"),
     ("London faces: smile told from neutral", "london_accuracy", "single_image_london_accuracy"),
+    (
+        "the same, people whose skin is kept from training",
+        "london_unseen_accuracy",
+        "single_image_london_unseen_accuracy",
+    ),
+    ("spread of neutral of those people", "london_unseen_spread", "single_image_london_unseen_spread"),
 )
 _EMOTION_FIGURES = (
     ("accuracy on posed emotions of rendered people", "zero_shot_rendered_accuracy"),
@@ -70,7 +76,7 @@ def model_card(name: str, contract: NetworkContract, figures: dict[str, float]) 
         _factors(),
         _metrics(),
         _evaluation_data(figures),
-        _training_data(),
+        _training_data(figures),
         _quantitative_analyses(name, figures),
         _ethical_considerations(),
         _caveats(),
@@ -139,7 +145,13 @@ def _evaluation_data(figures: dict[str, float]) -> str:
     return "\n".join(["## Evaluation data", "", *lines])
 
 
-def _training_data() -> str:
+def _training_data(figures: dict[str, float]) -> str:
+    amount = ""
+    if {"training_images", "images_seen"} <= figures.keys():
+        amount = (
+            f"\n\nThis network was trained on {figures['training_images']:,.0f} renders, of which it saw "
+            f"{figures['images_seen']:,.0f} in all (each several times, augmented anew)."
+        )
     return f"""## Training data
 
 Renders of an embedded face model with exact labels. Its shapes are MakeHuman's (CC0 1.0). Skins are procedural, or
@@ -148,7 +160,8 @@ were unwrapped from photographs of the Face Research Lab London Set, which is us
 
 > {LONDON_CREDIT}
 
-No photograph was labelled by hand."""
+Every third person of that set is kept from training; the others have lent their skin, never an expression or a label.
+No photograph was labelled by hand.{amount}"""
 
 
 def _quantitative_analyses(name: str, figures: dict[str, float]) -> str:
