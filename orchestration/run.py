@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from assets import versioning
 from assets.raw_videos import assign_batches, take_in, video_batches
 from assets.workspace import Workspace
+from models import errors
 from models.errors import DeepExp3DError
 from orchestration.pipeline import SOURCES, STEPS, Step, stages_of
 
@@ -182,13 +183,17 @@ def _report_finished(workspace: Workspace, instance: dg.DagsterInstance, step: S
 
 
 def _failure(result: dg.ExecuteInProcessResult) -> str:
-    """The innermost cause of a failed run, in a line or two, and what to do."""
+    """The innermost cause of a failed run, in a line or two, and what to do.
+
+    An error of this project says more than the one that it was made from.
+    """
     for event in result.all_events:
         if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error.cause is not None:
-                error = error.cause
-            text = error.message.strip()
+            chain = [event.step_failure_data.error]
+            while chain[-1].cause is not None:
+                chain.append(chain[-1].cause)
+            known = [error for error in chain if issubclass(getattr(errors, error.cls_name or "", int), DeepExp3DError)]
+            text = (known or chain)[-1].message.strip()
             return f"{event.step_key}: {text}\nmend this and run again: what was finished is kept. All runs: make ui"
     return "the run failed before its first stage; see make ui"
 
