@@ -5,7 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from models.expression.alignment import IMAGE_SIZE
 from models.expression.settings import Augmentation
 
 
@@ -14,41 +13,35 @@ def augmented(
 ) -> tuple[Tensor, Tensor]:
     """Augmented copies of images (B, S, S, 3) uint8, as floats in [0, 1], and of the landmarks found in them.
 
-    Landmarks (B, 68, 2) are in pixels of the 224x224 image, whatever S is. The expression shown stays the same. The
-    generator must live on the images' device; the same generator state gives the same result.
+    Landmarks (B, 68, 2) are in pixels of the 224x224 image, whatever S is. The image is moved under them: they lie on
+    the template by construction, and what a detector has wrong in all points alike shows as an image out of place. The
+    expression shown stays the same. The generator must live on the images' device; the same generator state gives the
+    same result.
     """
-    pixels = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-    pixels, landmarks = _realigned(pixels, landmarks, settings, generator)
+    pixels = images.permute(0, 3, 1, 2).float() / 255
+    pixels = _realigned(pixels, settings, generator)
     pixels = _relit(pixels, settings, generator)
     pixels = _occluded(pixels, settings, generator)
     if settings.landmark_noise:
         noise = torch.randn(landmarks.shape, generator=generator, device=landmarks.device)
         landmarks = landmarks + settings.landmark_noise * noise
-    return pixels.clamp_(0, 1).permute(0, 2, 3, 1), landmarks
+    return pixels.clamp(0, 1).permute(0, 2, 3, 1), landmarks
 
 
-def _realigned(
-    pixels: Tensor, landmarks: Tensor, settings: Augmentation, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _realigned(pixels: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
     """Errors of the landmarks are not independent: they shift, turn and scale the whole alignment."""
     if not (settings.translation or settings.rotation_deg or settings.scale):
-        return pixels, landmarks
+        return pixels
     draw = torch.randn(len(pixels), 4, generator=generator, device=pixels.device)
     angle = draw[:, 0] * math.radians(settings.rotation_deg)
     zoom = torch.exp(-draw[:, 1] * settings.scale)
-    # As complex numbers, in units of half the image's side: a place z of the new image shows what was at
-    # `factor z + shift`. Landmarks go the other way. Outer edges of the outer pixels are at -1 and 1.
-    factor = torch.polar(zoom, angle)
-    shift = 2 * settings.translation * torch.view_as_complex(draw[:, 2:].contiguous())
-    height, width = pixels.shape[2:]
-    rows = (2 * torch.arange(height, device=pixels.device) + 1) / height - 1
-    columns = (2 * torch.arange(width, device=pixels.device) + 1) / width - 1
-    across = torch.view_as_real(factor[:, None] * columns)[:, None]
-    down = torch.view_as_real(1j * factor[:, None] * rows + shift[:, None])[:, :, None]
-    moved_pixels = torch.nn.functional.grid_sample(pixels, across + down, align_corners=False)
-    places = torch.view_as_complex((2 * landmarks + 1) / IMAGE_SIZE - 1)
-    moved = torch.view_as_real((places - shift[:, None]) / factor[:, None])
-    return moved_pixels, ((moved + 1) * IMAGE_SIZE - 1) / 2
+    shift = 2 * settings.translation * draw[:, 2:]
+    cosine, sine = zoom * angle.cos(), zoom * angle.sin()
+    matrix = torch.stack(
+        [torch.stack([cosine, -sine, shift[:, 0]], dim=1), torch.stack([sine, cosine, shift[:, 1]], dim=1)], dim=1
+    )
+    grid = torch.nn.functional.affine_grid(matrix, list(pixels.shape), align_corners=False)
+    return torch.nn.functional.grid_sample(pixels, grid, align_corners=False)
 
 
 def _relit(pixels: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:

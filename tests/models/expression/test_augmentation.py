@@ -77,22 +77,12 @@ def test_an_occluder_covers_no_more_than_its_size():
     assert covered.any(dim=1).sum(dim=1).max() <= 21
 
 
-@pytest.mark.parametrize("side", [56, 112])
-def test_landmarks_go_where_the_pixels_under_them_go(side):
-    """A spot under a landmark is under it still, at whatever size the image is."""
-    generator = torch.Generator().manual_seed(1)
-    images = torch.zeros(60, side, side, 3, dtype=torch.uint8)
-    corner = torch.randint(side // 4, 3 * side // 4, (60, 2), generator=generator)
-    for image, (column, row) in zip(images, corner, strict=True):
-        image[row : row + 4, column : column + 4] = 255
-    landmarks = ((corner + 2.0) * (224 / side) - 0.5)[:, None].expand(60, 68, 2)
-    moving = replace(OFF, translation=0.04, rotation_deg=12, scale=0.1)
-    pixels, moved = run_both(images, landmarks, moving)
-    weight = pixels.mean(dim=3) / pixels.mean(dim=3).sum(dim=(1, 2), keepdim=True)
-    places = torch.arange(float(side))
-    spot = torch.stack([(weight.sum(dim=1) * places).sum(1), (weight.sum(dim=2) * places).sum(1)], dim=1)
-    assert (moved[:, 0] - landmarks[:, 0]).norm(dim=1).mean() > 5
-    torch.testing.assert_close(moved[:, 7], (spot + 0.5) * (224 / side) - 0.5, atol=1.0, rtol=0)
+def test_a_loose_alignment_moves_the_image_under_its_landmarks(images):
+    """Landmarks lie on the template by construction, whatever the detector has wrong."""
+    landmarks = torch.rand(16, 68, 2, generator=torch.Generator().manual_seed(1)) * 224
+    pixels, kept = run_both(images, landmarks, replace(OFF, translation=0.04, rotation_deg=12, scale=0.1))
+    torch.testing.assert_close(kept, landmarks)
+    assert (pixels - images.float() / 255).abs().mean() > 0.02
 
 
 def test_landmarks_err_each_by_itself_and_as_much_as_asked(images):
