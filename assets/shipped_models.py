@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from assets.workspace import Workspace
 from assets.zero_shot_classifier import write_zero_shot_classifier
 from models.errors import DeepExp3DError
 from models.storage import written_whole
+
+if TYPE_CHECKING:
+    from models.expression.training import TrainingResult
 
 STAGE = "shipped_models"
 # Aligned faces on which the ranges of the 8-bit activations are found.
@@ -33,11 +37,6 @@ def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
     DeepExp3DError
         There is no such recipe, or a step of it fails.
     """
-    from models.expression.export import export_onnx
-    from models.expression.network import load_network, save_network
-    from models.expression.quantisation import quantise
-    from models.expression.runtime import NETWORK
-    from models.expression.shards import number_of_samples
     from models.expression.training import train
 
     settings = workspace.params.shipped_models
@@ -46,33 +45,44 @@ def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
             f"shipped_models.networks has no '{name}' in params.yaml; choose one of {', '.join(settings.networks)}."
         )
     section = settings.networks[name]
-    shards, trained = workspace.data(STAGE, "renders"), workspace.data(STAGE, name)
+    shards = workspace.data(STAGE, "renders")
     if not (shards / "val").exists():
         render_shards(workspace, settings.renders, shards)
     result = train(
         shards,
         load_detector_model(workspace),
         section.settings(),
-        trained,
+        workspace.data(STAGE, name),
         seed=section.seed,
         hardware=section.hardware,
         init_from=initial_network(workspace, section.init_from),
         teacher=None if section.teacher is None else workspace.path(section.teacher),
     )
-    steps = result.history[-1]["step"]
+    publish(workspace, result, shards / "train", section.batch_size, folder)
+
+
+def publish(workspace: Workspace, result: "TrainingResult", shards: Path, batch_size: int, folder: Path) -> None:
+    """Write all that users need of a trained network into `folder`; `shards` are what it was trained on."""
+    from models.expression.export import export_onnx
+    from models.expression.network import load_network, save_network
+    from models.expression.quantisation import quantise
+    from models.expression.runtime import NETWORK
+    from models.expression.shards import number_of_samples
+
+    last = result.history[-1]
     facts = {
-        "training_images": number_of_samples(shards / "train"),
-        "images_seen": steps * section.batch_size,
-        "training_minutes": round(result.history[-1]["seconds"] / 60, 1),
+        "training_images": number_of_samples(shards),
+        "images_seen": last["step"] * batch_size,
+        "training_minutes": round(last["seconds"] / 60, 1),
     }
     with written_whole(folder / "training.json") as path:
         path.write_text(json.dumps(facts, indent=1) + "\n")
-    network, contract = load_network(trained)
+    network, contract = load_network(result.folder)
     # What a user's own training starts from.
     save_network(network, contract, folder, half_precision=True)
-    exact = export_onnx(trained, trained / "exact", opset=workspace.params.deepexp3d_export.opset)
-    images, landmarks = _calibration_faces(shards / "train")
-    quantise(exact, images, landmarks if section.landmark_input else None, folder / NETWORK)
+    exact = export_onnx(result.folder, result.folder / "exact", opset=workspace.params.deepexp3d_export.opset)
+    images, landmarks = _calibration_faces(shards)
+    quantise(exact, images, landmarks if contract.landmark_input else None, folder / NETWORK)
     write_zero_shot_classifier(workspace, folder)
 
 
