@@ -10,7 +10,7 @@ import pytest
 
 from assets.batches import read_index
 from assets.landmark_correspondence import offsets_path
-from assets.landmarks import warm_backend, detect_landmarks
+from assets.landmarks import detect_landmarks, warm_backend
 from assets.morphable_model import model_path
 from assets.raw_videos import describe_raw_videos, take_in
 from assets.reconstructions import fit_reconstructions
