@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from benchmarks.expression.measures import RENAMED
+from benchmarks.pages import write_between
 from models.errors import ParamsError
 from models.expression.robustness import UNITS
 from models.storage import written_whole
@@ -103,13 +104,7 @@ def write_into_page(page: Path, text: str) -> None:
     ParamsError
         The page has no such marks.
     """
-    whole = page.read_text()
-    if whole.count(BEGIN) != 1 or whole.count(END) != 1:
-        raise ParamsError(f"{page}: needs the lines '{BEGIN}' and '{END}' once each, where the tables are to go.")
-    before, rest = whole.split(BEGIN)
-    after = rest.split(END)[1]
-    with written_whole(page) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+    write_between(page, BEGIN, END, text)
 
 
 def number(value: float | int | str | None) -> str:
