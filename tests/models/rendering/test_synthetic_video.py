@@ -168,3 +168,11 @@ def test_the_mp4_and_its_truth_have_the_same_frames(embedded_model, tmp_path):
 def test_a_model_without_face_units_is_refused(small_model):
     with pytest.raises(ModelMismatchError, match="eye_local"):
         synthesise_video(small_model, 0, 0)
+
+
+def test_true_landmarks_lie_on_the_head_that_is_drawn_its_resting_shape_included(embedded_model):
+    video = synthesise_video(embedded_model, 2, 0, 0, replace(PLAIN, resting_spread=1.0))
+    assert np.abs(video.subject.resting).max() > 1
+    offsets = (video.expression @ embedded_model.expression_basis.T).reshape(len(video.expression), -1, 3)
+    drawn = embedded_model.landmarks_of(video.subject.vertices + offsets)
+    np.testing.assert_allclose(video.landmarks, video.camera.project(drawn), atol=0.05)
