@@ -62,7 +62,7 @@ class ExpressionNetwork(nn.Module):
             raise ModelMismatchError(f"input_size {input_size} does not divide the aligned image's {IMAGE_SIZE}.")
         self.input_size = input_size
         self.backbone = BACKBONES[backbone]()
-        features = self.backbone.fc.in_features
+        self.features = features = self.backbone.fc.in_features
         if template is None:
             self.backbone.fc = last = nn.Linear(features, outputs)
         else:
@@ -92,14 +92,20 @@ class ExpressionNetwork(nn.Module):
 
     def forward(self, images: Tensor, landmarks: Tensor | None = None) -> Tensor:
         """Expression (B, n_e) in standard deviations; a network without landmark input takes no notice of them."""
+        seen = self.backbone_output(images)
+        return self.joined(seen, landmarks) if self.landmark_input else seen
+
+    def backbone_output(self, images: Tensor) -> Tensor:
+        """Features (B, `features`) of the images alone; without landmark input the expression (B, n_e) itself."""
         pixels = images.permute(0, 3, 1, 2)
         pixels = pixels.float() / 255 if images.dtype == torch.uint8 else pixels
         if pixels.shape[-1] > self.input_size:
             pixels = nn.functional.avg_pool2d(pixels, pixels.shape[-1] // self.input_size)
         pixels = (pixels - self.mean) / self.std
-        features = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
-        if not self.landmark_input:
-            return features
+        return self.backbone(pixels.contiguous(memory_format=torch.channels_last))
+
+    def joined(self, features: Tensor, landmarks: Tensor) -> Tensor:
+        """Expression (B, n_e) from the images' features and the landmarks found in them."""
         offsets = (landmarks - self.template) * (LANDMARK_GAIN / IMAGE_SIZE)
         return self.joint(torch.cat([features, self.landmark_features(offsets.flatten(1))], dim=1))
 
@@ -168,6 +174,9 @@ class DeepExp3D(pl.LightningModule):
         )
         self._keep("landmark_directions", directions)
         self._keep("prior_variance", prior_variance)
+        # Serves the training only, and goes with it.
+        alone = self.network.landmark_input and settings.loss_weights.image_alone
+        self.image_head = nn.Linear(self.network.features, len(contract.expression_std)) if alone else None
 
     def _keep(self, name: str, values: np.ndarray | None) -> None:
         """A constant that moves with the module and is not saved with it."""
@@ -213,8 +222,12 @@ class DeepExp3D(pl.LightningModule):
         images, landmarks, weight = batch["image"], batch["landmarks"], batch["weight"]
         # Batches that were loaded ahead may still be of the smaller size.
         self.latest_size = min(images.shape[1], self.input_size_at(self.trainer.global_step))
-        output = self(shrunk(images, self.latest_size), landmarks)
+        seen = self.network.backbone_output(shrunk(images, self.latest_size))
+        output = (self.network.joined(seen, landmarks) if self.network.landmark_input else seen).float()
         terms = self._terms(output, batch)
+        if self.image_head is not None:
+            alone = self._terms(self.image_head(seen).float(), batch)
+            terms["image_alone"] = sum(getattr(self.settings.loss_weights, name) * term for name, term in alone.items())
         for teacher in self._teacher:
             with torch.no_grad():
                 taught = teacher(shrunk(images, teacher.input_size), landmarks).float()

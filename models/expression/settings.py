@@ -45,6 +45,9 @@ class LossWeights:
     mouth, brows : how much one of their landmarks counts beside others
     pairs : errors of differences between images of one video
     teacher : distance from the output of the network to learn from, where there is one
+    image_alone : all of the above but the teacher's once more, of an estimate from the image without the landmarks.
+        Landmarks explain most of an expression at once, and what they explain already teaches the image's layers
+        nothing: this makes them learn all that can be seen
     """
 
     coefficients: float = 1.0
@@ -55,6 +58,7 @@ class LossWeights:
     brows: float = 1.0
     pairs: float = 0.0
     teacher: float = 0.0
+    image_alone: float = 0.0
 
     def __post_init__(self):
         if min(vars(self).values()) < 0 or not any(

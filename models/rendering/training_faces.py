@@ -117,6 +117,9 @@ def sample_expression(rng: np.random.Generator, settings: TrainingFaceSettings) 
     if emotion is None and rng.random() < 0.08:
         lids = group_activations({"eyeBlink": rng.uniform(0.2, 1.0)}, rng, 0.03)
         activations = combined_activations(activations, lids)
+    # The unit closes the lips of a mouth whose jaw is open; alone it would push them through each other.
+    jaw, lips = EXPRESSION_UNITS.index("jawOpen"), EXPRESSION_UNITS.index("mouthClose")
+    activations[jaw] = max(activations[jaw], activations[lips])
     if rng.random() < settings.exaggeration_share:
         activations = activations * rng.uniform(1.0, settings.largest_exaggeration)
     return activations, emotion

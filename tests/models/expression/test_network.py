@@ -27,9 +27,9 @@ WEIGHTS = arrays(np.float32, 6, elements=st.floats(np.float32(0.1), 3, width=32)
 def module(small_model, quick_settings):
     """Function of whether certainty counts that gives an untrained network with always the same weights."""
 
-    def make(uncertainty_weights: bool, teacher=None, **changes) -> DeepExp3D:
+    def make(uncertainty_weights: bool, teacher=None, landmark_input=False, **changes) -> DeepExp3D:
         torch.manual_seed(0)
-        contract = NetworkContract.of(small_model, "resnet18_half", 28)
+        contract = NetworkContract.of(small_model, "resnet18_half", 28, landmark_input)
         settings = replace(quick_settings, input_size=28, uncertainty_weights=uncertainty_weights, **changes)
         network = DeepExp3D(contract, settings, seed=0, steps=10, prior_variance=np.ones(28), teacher=teacher).eval()
         network.log = network.log_dict = lambda *arguments, **options: None
@@ -86,7 +86,7 @@ def test_an_uncertain_label_pulls_less_and_the_others_of_its_coefficient_more(mo
     for weighted in (False, True):
         network = module(weighted)
         output = torch.zeros(4, 28, requires_grad=True)
-        network.network.forward = lambda images, landmarks, output=output: output
+        network.network.backbone_output = lambda images, output=output: output
         network.training_step(batch, 0).backward()
         pulls[weighted] = output.grad.abs()
     assert float(pulls[True][0, 0]) < 0.5 * float(pulls[False][0, 0])
@@ -193,6 +193,21 @@ def test_a_teacher_pulls_towards_what_it_sees_in_the_same_images(module, batch, 
     loss.backward()
     assert all(parameter.grad is None for parameter in teacher.parameters())
     assert set(taught.state_dict()) == set(module(False).state_dict())
+
+
+def test_what_the_image_alone_tells_is_learned_beside_and_not_kept(module, batch, tmp_path):
+    """The second estimate knows nothing of the landmarks, and a saved network nothing of the second estimate."""
+    torch.manual_seed(0)
+    weights = LossWeights(coefficients=1.0, image_alone=2.0)
+    trained = module(False, landmark_input=True, loss_weights=weights)
+    first = trained.training_step(batch, 0)
+    images = torch.as_tensor(batch["image"])
+    with torch.no_grad():
+        alone = trained.image_head(trained.network.backbone_output(images)) - batch["expression"]
+        both = trained.network(images, batch["landmarks"]) - batch["expression"]
+    assert first.item() == pytest.approx((both.square().mean() + 2 * alone.square().mean()).item(), rel=1e-3)
+    save_network(trained.network, trained.contract, tmp_path)
+    load_network(tmp_path)
 
 
 def test_a_shrunken_image_is_its_areas_means():
