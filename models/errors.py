@@ -17,6 +17,10 @@ class ImageError(DeepExp3DError):
     """An image that cannot be read."""
 
 
+class DatasetError(DeepExp3DError):
+    """A folder that does not hold the data set it should, or a table of labels that cannot be read."""
+
+
 class NoFaceError(DeepExp3DError):
     """No face was found where one is needed."""
 

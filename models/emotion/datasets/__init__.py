@@ -1,0 +1,1 @@
+"""Emotion data sets in their publishers' own layouts."""
