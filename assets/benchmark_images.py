@@ -131,9 +131,9 @@ def _rendered(workspace: Workspace) -> pd.DataFrame:
 
 
 def _labelled(workspace: Workspace, root: Path) -> pd.DataFrame:
-    from models.emotion.images import labelled_images
+    from models.emotion.datasets import read_dataset
 
-    images = labelled_images(root)
+    images = read_dataset("manifest", root).photographs
     return _relative(
         workspace,
         pd.DataFrame([{"path": i.path, "subject": i.subject or Path(i.path).name, "label": i.label} for i in images]),

@@ -1,4 +1,4 @@
-"""What an emotion data set holds, in one form for every set: its photographs, and how it differs from the published one."""
+"""What an emotion data set holds, in one form for every set, and how it differs from the published one."""
 
 from collections import Counter
 from collections.abc import Mapping
