@@ -7,7 +7,7 @@ import pytest
 
 from assets.benchmark_images import gather_benchmark_images
 from assets.stage import skip_reason
-from models.errors import ImageError
+from models.errors import DatasetError
 
 
 def put_images(workspace, layout):
@@ -40,7 +40,7 @@ def test_folders_of_emotions_become_a_table_of_paths_people_and_labels(new_proje
 def test_a_folder_of_an_unknown_emotion_is_named(new_project, tmp_path):
     workspace = new_project(tmp_path / "project")
     put_images(workspace, ["joyride/anna__1.png"])
-    with pytest.raises(ImageError, match="joyride"):
+    with pytest.raises(DatasetError, match="joyride"):
         gather_benchmark_images(workspace, "custom")
 
 
