@@ -194,6 +194,38 @@ class EcocSvm(ClassifierMixin, BaseEstimator):
         return _best_temperature(losses, np.searchsorted(self.classes_, y), weight)
 
 
+def learner_scores(
+    kernel: np.ndarray,
+    unseen_kernel: np.ndarray,
+    sides: np.ndarray,
+    weight: np.ndarray,
+    *,
+    C: float,
+    tol: float,
+    max_iter: int,
+) -> np.ndarray:
+    """Scores (U, learners) of unseen samples by learners as `EcocSvm` has them, which share one matrix of the kernel.
+
+    For searches, which ask a kernel of the same samples for every learner and keep none of them.
+
+    Parameters
+    ----------
+    kernel : (S, S) of the samples that are learned from
+    unseen_kernel : (U, S)
+    sides : (S, learners) of -1, 0 and 1: on which side of each learner a sample is; learners ignore samples of 0
+    weight : (S,) how much each sample counts
+    """
+    scores = np.empty((len(unseen_kernel), sides.shape[1]))
+    for column, side in enumerate(sides.T):
+        used = np.flatnonzero(side)
+        own = kernel if len(used) == len(side) else kernel[np.ix_(used, used)]
+        learner = SVC(C=C, kernel="precomputed", tol=tol, max_iter=max_iter)
+        learner = _converged_or_not(learner, own, side[used], weight[used])
+        support = unseen_kernel[:, used[learner.support_]]
+        scores[:, column] = support @ learner.dual_coef_[0] + learner.intercept_[0]
+    return scores
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Softmax over the last axis."""
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))

@@ -13,9 +13,11 @@ class SearchSettings:
     class_weight : of `EcocSvm`
     kernels : those to choose from
     smallest, largest : bounds of box constraint and kernel scale, both searched on a logarithmic scale
-    evaluations : how many settings are tried; 0 takes C = 1 and the kernel scale sqrt(D)
+    evaluations : how many settings are tried, the first of them C = 1 and the kernel scale sqrt(D); 0 takes that one
     initial_evaluations : how many of them are drawn at random before the model of the error guides the choice
     folds : of the cross-validation that judges a setting
+    most_samples : on more of them than this, settings are judged by that many, drawn with the classes' shares kept
+    most_iterations : of the solver while settings are judged: those that need more are of no use
     """
 
     coding: str
@@ -26,6 +28,8 @@ class SearchSettings:
     evaluations: int
     initial_evaluations: int
     folds: int
+    most_samples: int = 3000
+    most_iterations: int = 20_000
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,14 @@ class EvaluationSettings:
     folds : of the outer cross-validation
     repeats : how often the whole of it is done, each time with other folds
     search : of the hyper-parameters, inside each training part
+    most_samples : a training part of more is replaced by that many, drawn with the classes' shares kept: the time that
+        a support vector machine takes grows with the square of its samples
     """
 
     folds: int
     repeats: int
     search: SearchSettings
+    most_samples: int = 15_000
 
 
 @dataclass(frozen=True)
