@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field
 
 from models.emotion.settings import SearchSettings, ZeroShotSettings
+from models.emotion.stress_settings import StressSettings
 from models.errors import ParamsError
 from models.expression.evaluation_settings import RobustnessSettings, UnseenSettings
 from models.expression.settings import (
@@ -270,6 +271,13 @@ class EmotionClassifier(Section):
     search: SearchSettings
 
 
+class StressDetection(Section):
+    """Section IV-B."""
+
+    seed: int
+    protocol: StressSettings
+
+
 class ZeroShotClassifier(Section):
     """The emotion classifier that learns from renders alone and goes beside a network."""
 
@@ -315,6 +323,7 @@ class Params(Section):
     shipped_models: ShippedModels
     benchmark_images: BenchmarkImages
     emotion_classifier: EmotionClassifier
+    stress_detection: StressDetection
     zero_shot_classifier: ZeroShotClassifier
     results_report: ResultsReport
     automation: Automation
