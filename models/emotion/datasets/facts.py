@@ -15,6 +15,7 @@ class DatasetFacts:
     subjects : people; None where the set does not tell who is who
     labels : photographs of each emotion that a complete copy gives; empty where there is no such number
     left_out : images of a complete copy that show none of the seven emotions, by reason
+    splits : photographs of each published split of a complete copy
     table : the row of Table I, and where it differs from what the publisher says
     source : whom to ask for the set
     layout : how the folder looks, in a paragraph
@@ -33,6 +34,7 @@ class DatasetFacts:
     example: str
     citation: str
     left_out: Mapping[str, int] = field(default_factory=dict)
+    splits: Mapping[str, int] = field(default_factory=dict)
 
 
 def _each(count: int) -> dict[str, int]:
@@ -86,6 +88,7 @@ _FACTS = (
             "sad": 2460,
             "surprised": 1619,
         },
+        splits={"train": 12271, "test": 3068},
         table="29672 images, 6 basic emotions and neutral, 12 compound ones, web images. The paper uses 13395 images "
         "with basic emotions; the publisher's basic part has 15339 (12271 for training, 3068 for test).",
         source="whdeng.cn/RAF/model1.html, on request",
@@ -102,12 +105,11 @@ _FACTS = (
         images=5060,
         subjects=230,
         labels=_each(230),
-        left_out={"compound emotion": 3450},
         table="5060 images of 230 subjects, 6 basic emotions and neutral, 15 compound ones, posed, 1000x750. The "
         "paper uses 1836 images with basic emotions; one of each of 230 people in seven classes makes 1610.",
         source="cbcsl.ece.ohio-state.edu, Ohio State University, on request",
         layout="The folder `CFEE_Database_230`: folders 01-04 to 21-26 with Images1 to Images6 and "
-        "<category>_<subject>_<photograph>.jpg in them. Or a manifest.csv with path, label and subject.",
+        "<category>_<subject>_<photograph>.jpg in them.",
         example="CFEE_Database_230/01-04/Images1/01_126_3963.jpg",
         citation="Du, S., Tao, Y., & Martinez, A. M. (2014). Compound facial expressions of emotion. PNAS, 111(15), "
         "E1454-E1462.",
@@ -175,6 +177,7 @@ _FACTS = (
             "sad": 25959,
             "surprised": 14590,
         },
+        splits={"train": 283901, "test": 3500},
         table="Not in Table I: 287651 images for training and about 4000 for validation with eight emotions, web "
         "images.",
         source="mohammadmahoor.com/pages/databases/affectnet, on request",

@@ -38,10 +38,8 @@ class Inspection:
         if names := [str(name) for name in names]:
             self.problems.append(f"{what} ({len(names)}): {named(names)}.")
 
-    def contents(self, verify: bool, expect: DatasetFacts | None = None) -> DatasetContents:
+    def contents(self, verify: bool) -> DatasetContents:
         """Leave out what cannot be opened, compare the rest with the published numbers, and sort it.
-
-        `expect` replaces the published numbers where a distribution has others.
 
         Raises
         ------
@@ -56,7 +54,7 @@ class Inspection:
             self.left_out["unreadable"] += len(unreadable)
             self.note(
                 "Images that cannot be opened",
-                (f"{path.relative_to(self.root)} ({reason})" for path, reason in sorted(unreadable.items())),
+                (f"{self._shown(path)} ({reason})" for path, reason in sorted(unreadable.items())),
             )
         if not readable:
             raise DatasetError(
@@ -64,14 +62,18 @@ class Inspection:
                 + (" ".join(self.problems) or "It is empty.")
                 + f" Expected files such as {self.facts.example}."
             )
-        self.problems += differences(expect or self.facts, readable, self.left_out)
+        self.problems += differences(self.facts, readable, self.left_out)
         return DatasetContents(
             name=self.facts.name,
             root=self.root,
             photographs=tuple(sorted(readable, key=lambda photograph: photograph.path)),
-            left_out=dict(sorted(self.left_out.items())),
+            left_out={reason: count for reason, count in sorted(self.left_out.items()) if count},
             problems=tuple(self.problems),
         )
+
+    def _shown(self, path: Path) -> Path:
+        """A path as a sentence names it."""
+        return path.relative_to(self.root) if path.is_relative_to(self.root) else path
 
 
 def named(names: list[str]) -> str:
@@ -95,6 +97,14 @@ def subfolders(folder: Path) -> list[Path]:
         return sorted(
             path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX"))
         )
+    except OSError:
+        return []
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files in a folder, sorted, without hidden ones; empty where it is none or may not be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     except OSError:
         return []
 
@@ -146,6 +156,10 @@ def differences(facts: DatasetFacts, photographs: Iterable[Photograph], left_out
     subjects = {photograph.subject for photograph in photographs}
     if facts.subjects is not None and len(subjects) != facts.subjects:
         sentences.append(f"{facts.subjects} subjects are published, {len(subjects)} were found.")
+    splits = Counter(photograph.split for photograph in photographs)
+    for split, count in facts.splits.items():
+        if splits[split] != count:
+            sentences.append(f"{count} images of the split '{split}' are published, {splits[split]} were found.")
     for reason, count in facts.left_out.items():
         if left_out[reason] != count:
             sentences.append(f"{count} images that show {reason} are published, {left_out[reason]} were found.")
@@ -203,7 +217,7 @@ def _nearby(root: Path) -> Iterator[Path]:
 
 def _summary(folder: Path) -> str:
     folders = [path.name for path in subfolders(folder)]
-    files = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    files = [path.name for path in files_in(folder)]
     parts = []
     if folders:
         parts.append(f"folders {named(folders)}")

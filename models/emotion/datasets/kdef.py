@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.emotion.datasets.contents import DatasetContents, Photograph
 from models.emotion.datasets.facts import DATASETS
-from models.emotion.datasets.inspection import Inspection, images_below, subfolders
+from models.emotion.datasets.inspection import Inspection, files_in, images_below, subfolders
 from models.emotion.labels import emotion_of
 
 _NAME = re.compile(r"(?P<session>[AB])(?P<gender>[FM])(?P<number>\d\d)(?P<emotion>[A-Z]{2})(?P<angle>FL|HL|S|HR|FR)")
@@ -25,7 +25,7 @@ def looks_like_kdef(folder: Path) -> bool:
     if _FOLDER.fullmatch(folder.name.upper()):
         return False
     return any(_FOLDER.fullmatch(path.name.upper()) for path in subfolders(folder)) or any(
-        _NAME.fullmatch(path.stem.upper()) for path in folder.iterdir()
+        _NAME.fullmatch(path.stem.upper()) for path in files_in(folder)
     )
 
 

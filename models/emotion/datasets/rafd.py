@@ -6,7 +6,7 @@ from pathlib import Path
 
 from models.emotion.datasets.contents import DatasetContents, Photograph
 from models.emotion.datasets.facts import DATASETS
-from models.emotion.datasets.inspection import Inspection, images_below
+from models.emotion.datasets.inspection import Inspection, files_in, images_below
 from models.emotion.labels import emotion_of
 
 _NAME = re.compile(
@@ -19,7 +19,7 @@ _CHILD = "kid"
 
 def looks_like_rafd(folder: Path) -> bool:
     """Whether a folder holds photographs that are called as those of RaFD are."""
-    return any(_NAME.fullmatch(path.stem) for path in folder.iterdir())
+    return any(_NAME.fullmatch(path.stem) for path in files_in(folder))
 
 
 def read_rafd(root: Path, verify: bool = False) -> DatasetContents:
