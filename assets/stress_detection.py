@@ -18,14 +18,12 @@ from assets.stage import (
     skipped,
 )
 from assets.workspace import Workspace
-from models.emotion.stress_videos import COLUMNS, MANIFEST
+from models.emotion.stress_videos import COLUMNS, MANIFEST, SYNTHETIC_MARK
 from models.packages import sha256_of
 from models.storage import written_whole
 
 STAGE = "stress_detection"
 FOLDER = "srd15"
-# A rendered set says so in a file of this name.
-SYNTHETIC_MARK = "SYNTHETIC.txt"
 
 
 def detect_stress(workspace: Workspace) -> StageResult:
