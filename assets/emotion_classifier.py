@@ -18,6 +18,7 @@ STAGE = "emotion_classifier"
 
 def train_emotion_classifier(workspace: Workspace, benchmark: str) -> StageResult:
     """Cross-validate by person with a search inside each training part, then fit the classifier for users."""
+    from models.emotion.confusion_figure import confusion_figure
     from models.emotion.evaluation import EvaluationSettings, cross_validate, train_classifier
     from models.emotion.persistence import save_classifier
 
@@ -68,24 +69,6 @@ def train_emotion_classifier(workspace: Workspace, benchmark: str) -> StageResul
             "MLflow run": link,
         }
     )
-
-
-def confusion_figure(confusion: np.ndarray, labels: tuple[str, ...]):
-    """A confusion matrix in per cent of each true class, as the paper's Figs. 2 and 3."""
-    from matplotlib.figure import Figure
-
-    shares = 100 * confusion / confusion.sum(1, keepdims=True)
-    figure = Figure(figsize=(5.4, 4.8), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    for row, column in np.ndindex(*shares.shape):
-        colour = "white" if shares[row, column] > 55 else "#223"
-        axes.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_xlabel("answer")
-    axes.set_ylabel("truth")
-    return figure
 
 
 def _data(workspace: Workspace, benchmark: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

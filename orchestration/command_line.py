@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,29 @@ class Calibration(StrEnum):
 
     none = "none"
     rest = "rest"
+
+
+class Features(StrEnum):
+    """What emotions are told from."""
+
+    deepexp3d = "deepexp3d"
+    image_fit = "image_fit"
+    shared_fit = "shared_fit"
+    blendshapes = "blendshapes"
+
+
+class ProtocolName(StrEnum):
+    """How photographs are split into training and test."""
+
+    paper = "paper"
+    subject = "subject"
+
+
+class WithoutFace(StrEnum):
+    """What becomes of photographs in which no face is found."""
+
+    leave_out = "leave-out"
+    wrong = "wrong"
 
 
 class FaceModelFormat(StrEnum):
@@ -193,6 +217,86 @@ def landmarks(
 
 
 @app.command(
+    epilog="Examples:\n\n"
+    "`deepexp3d evaluate --list`\n\n"
+    "`deepexp3d evaluate kdef_frontal --root KDEF_and_AKDEF/KDEF --out results/kdef`\n\n"
+    "`deepexp3d evaluate custom --root photographs --features shared_fit --features blendshapes --protocol subject "
+    "--json custom.json`\n\n"
+    "Protocols, features and what the paper leaves open: docs/emotion.md."
+)
+def evaluate(
+    benchmark: Annotated[str | None, typer.Argument(help="Its name, as `--list` shows it.", show_default=False)] = None,
+    root: Annotated[Path | None, typer.Option(help="The data set's folder, in its publisher's own layout.")] = None,
+    features: Annotated[
+        list[Features] | None, typer.Option(help="What emotions are told from; may be given several times.")
+    ] = None,
+    protocol: Annotated[
+        list[ProtocolName] | None,
+        typer.Option(help="paper, or subject for folds by person; by default both, where people are known."),
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures; folds go beside.")] = None,
+    folds_file: Annotated[
+        Path | None, typer.Option("--folds", help="Folds of an earlier run, here or on another machine.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for figures, folds, answers, confusion matrices, and landmarks to be used again."),
+    ] = None,
+    list_all: Annotated[
+        bool, typer.Option("--list", help="Show the benchmarks, what they need and whom to ask for it.")
+    ] = False,
+    model: Annotated[str | None, typer.Option(help="The network, as for predict.")] = None,
+    backend: BackendOption = Backend.mediapipe,
+    without_face: Annotated[
+        WithoutFace, typer.Option(help="How photographs count in which no face is found.")
+    ] = WithoutFace.leave_out,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="How often the whole is done; by default as params.yaml says.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of random picks, folds and searches.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processors used; 0 is all.")] = 0,
+) -> None:
+    """Accuracy on an emotion benchmark, by the paper's protocol and by one that keeps people apart."""
+    from models.emotion.benchmark_tables import benchmarks_text, results_text
+
+    if list_all:
+        print(benchmarks_text())
+        return
+    with _errors_in_a_line():
+        from models.emotion.benchmark_evaluation import compare_features, known_protocols, open_benchmark
+        from models.emotion.benchmark_files import landmark_cache, write_figures, write_folder
+        from models.emotion.features import FITS
+        from models.emotion.protocols import Folds
+
+        if benchmark is None or root is None:
+            raise DeepExp3DError("name a benchmark and its folder: deepexp3d evaluate BENCHMARK --root DIR, or --list.")
+        settings, default_seed = _evaluation_settings(repeats)
+        folds = None if folds_file is None else Folds.load(folds_file)
+        opened = open_benchmark(benchmark, root, seed=default_seed if seed is None else seed, folds=folds)
+        names = [str(name) for name in features or [Features.deepexp3d]]
+        results = compare_features(
+            opened,
+            names,
+            [str(name) for name in protocol or ()] or known_protocols(opened, folds),
+            settings=settings,
+            model=model,
+            face_model=_detector_model() if set(names) & set(FITS) else None,
+            backend=str(backend),
+            without_face=without_face.name,
+            folds=folds,
+            cache=None if out is None else landmark_cache(out, str(backend)),
+            workers=workers or len(os.sched_getaffinity(0)),
+            progress=partial(_progress_bar, unit=""),
+        )
+        results = list(results)
+        if json_file is not None:
+            write_figures(results, json_file)
+        if out is not None:
+            write_folder(results, out)
+        print(results_text(results))
+
+
+@app.command(
     "convert-model",
     epilog="Examples:\n\n"
     "`deepexp3d convert-model all_all_all.mat --format lsfm --expression Model_Exp.mat --out lsfm.npz`\n\n"
@@ -303,13 +407,32 @@ def _draw_model(model, picture: Path) -> None:
         model_figure(model, deviations=2.0).savefig(path)
 
 
-def _progress_bar(items: Iterable, name: str, total: int | None) -> Iterable:
+def _evaluation_settings(repeats: int | None):
+    """Settings of search and repeats, and the seed, as the project's parameters say."""
+    from assets.workspace import Workspace
+    from models.emotion.settings import EvaluationSettings
+
+    params = Workspace.open().params.emotion_classifier
+    return EvaluationSettings(repeats=repeats or params.repeats, search=params.search), params.seed
+
+
+def _detector_model():
+    """The face model of the project at hand, which knows how the landmark detector errs."""
+    from assets.landmark_correspondence import load_detector_model
+    from assets.workspace import Workspace
+
+    return load_detector_model(Workspace.open())
+
+
+def _progress_bar(items: Iterable, name: str, total: int | None, unit: str | None = None) -> Iterable:
     """What is gone through, with a bar where somebody is watching and there is something to wait for."""
     if not sys.stderr.isatty() or total == 1:
         return items
     from tqdm import tqdm
 
-    return tqdm(items, desc=name, total=total, unit="image" if total else "frame", leave=False)
+    if unit is None:
+        unit = "image" if total else "frame"
+    return tqdm(items, desc=name, total=total, unit=unit, leave=False)
 
 
 def _print_briefly(rows: Iterable[dict]) -> None:

@@ -171,14 +171,18 @@ def _published(photographs: Sequence[Photograph], root: Path) -> np.ndarray:
     return np.where(parts == asked, 0, LEARNED)
 
 
+def person_of(photograph: Photograph) -> str:
+    """Who is on a photograph; who is not named counts as a person of its own."""
+    return photograph.subject or f"unknown: {photograph.path}"
+
+
 def _people(photographs: Sequence[Photograph], root: Path) -> np.ndarray:
-    unknown = sum(photograph.subject is None for photograph in photographs)
-    if unknown:
+    if all(photograph.subject is None for photograph in photographs):
         raise DatasetError(
-            f"{root}: the protocol 'subject' must know who is on each photograph, and of {unknown} of "
-            f"{len(photographs)} nobody says; ask for the protocol 'paper', or name the people in a manifest."
+            f"{root}: the protocol 'subject' must know who is on the photographs, and nothing says so; ask for the "
+            "protocol 'paper', or name the people in a manifest."
         )
-    return np.array([photograph.subject for photograph in photographs])
+    return np.array([person_of(photograph) for photograph in photographs])
 
 
 def _stratified(

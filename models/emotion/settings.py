@@ -20,14 +20,14 @@ class SearchSettings:
     most_iterations : of the solver while settings are judged: those that need more are of no use
     """
 
-    coding: str
-    class_weight: str | None
-    kernels: tuple[str, ...]
-    smallest: float
-    largest: float
-    evaluations: int
-    initial_evaluations: int
-    folds: int
+    coding: str = "one_vs_all"
+    class_weight: str | None = None
+    kernels: tuple[str, ...] = ("rbf", "linear")
+    smallest: float = 1e-3
+    largest: float = 1e3
+    evaluations: int = 30
+    initial_evaluations: int = 8
+    folds: int = 3
     most_samples: int = 3000
     most_iterations: int = 20_000
 
@@ -45,9 +45,9 @@ class EvaluationSettings:
         a support vector machine takes grows with the square of its samples
     """
 
-    folds: int
-    repeats: int
-    search: SearchSettings
+    folds: int = 10
+    repeats: int = 1
+    search: SearchSettings = SearchSettings()
     most_samples: int = 15_000
 
 

@@ -1,0 +1,458 @@
+"""A benchmark from the publisher's folder to the figures of the paper's tables (sections III-D and IV-A).
+
+result = evaluate_benchmark("kdef_frontal", "KDEF_and_AKDEF/KDEF", protocol="subject")
+result.accuracy, result.deviation, result.confusion
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.emotion.benchmark_result import BenchmarkResult, machine, versions
+from models.emotion.benchmarks import BENCHMARKS, PROTOCOLS, Benchmark
+from models.emotion.datasets import DatasetContents, Photograph, duplicates, read_dataset
+from models.emotion.detections import Detections, detect_photographs
+from models.emotion.evaluation import class_accuracies, confusion_counts, cross_validate
+from models.emotion.features import FEATURES, FeatureSources, FeatureTable, compute_features
+from models.emotion.labels import EMOTIONS
+from models.emotion.protocols import LEARNED, Folds, Measure, Protocol, draw_folds, person_of, relative_name
+from models.emotion.settings import EvaluationSettings
+from models.errors import DatasetError
+
+if TYPE_CHECKING:
+    from models.morphable_model.model import MorphableModel
+
+# A file of this name in a set's folder says that its photographs are rendered.
+SYNTHETIC_MARK = "SYNTHETIC.txt"
+# What happens to photographs in which no face is found.
+WITHOUT_FACE = ("leave_out", "wrong")
+# Attributes by which accuracies are told apart.
+SUBGROUPS = ("gender", "ethnicity", "age")
+# Examples that a problem names.
+EXAMPLES = 3
+# Photographs of a class that learning needs at least: two for the folds that judge a setting.
+FEWEST = 2
+
+Progress = Callable[[Iterable, str, int | None], Iterable]
+
+
+@dataclass(frozen=True)
+class OpenedBenchmark:
+    """A benchmark whose folder was read.
+
+    Attributes
+    ----------
+    benchmark, contents : what was asked for, and what was found
+    photographs : those that take part, sorted by path
+    seed : that random picks were made with
+    """
+
+    benchmark: Benchmark
+    contents: DatasetContents
+    photographs: tuple[Photograph, ...]
+    seed: int
+
+    @property
+    def root(self) -> Path:
+        """The set's folder."""
+        return self.contents.root
+
+    @property
+    def names(self) -> list[str]:
+        """The photographs' paths relative to the set's folder."""
+        return [relative_name(photograph.path, self.root) for photograph in self.photographs]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(F,) emotions."""
+        return np.array([photograph.label for photograph in self.photographs])
+
+    @property
+    def people(self) -> np.ndarray:
+        """(F,) who is on each photograph; who is not named counts as a person of its own."""
+        return np.array([person_of(photograph) for photograph in self.photographs])
+
+    @property
+    def people_known(self) -> int | None:
+        """How many people there are; None where nobody says."""
+        return len({one.subject for one in self.photographs} - {None}) or None
+
+
+def open_benchmark(name: str, root: Path | str, *, seed: int = 0, folds: Folds | None = None) -> OpenedBenchmark:
+    """Read a benchmark's folder and pick the photographs that take part, or those that `folds` names.
+
+    Raises
+    ------
+    DatasetError
+        There is no such benchmark, the folder does not hold its set, none of its photographs takes part, or photographs
+        that `folds` names are missing.
+    """
+    benchmark = benchmark_called(name)
+    contents = read_dataset(benchmark.dataset, root)
+    chosen = benchmark.select(contents, seed) if folds is None else _named_in(folds, contents)
+    if not chosen:
+        views = ", ".join(f"{view:g}" for view in sorted({photograph.view for photograph in contents.photographs}))
+        raise DatasetError(
+            f"{root}: no photograph is part of '{name}'; expected {benchmark.description}; found "
+            f"{len(contents.photographs)} photographs, of the views {views or 'none'}."
+        )
+    return OpenedBenchmark(benchmark, contents, chosen, seed if folds is None else folds.seed)
+
+
+def benchmark_called(name: str) -> Benchmark:
+    """The benchmark of a name.
+
+    Raises
+    ------
+    DatasetError
+        There is none.
+    """
+    if name not in BENCHMARKS:
+        raise DatasetError(f"{name}: no benchmark is called so; choose one of {', '.join(BENCHMARKS)}.")
+    return BENCHMARKS[name]
+
+
+def known_protocols(opened: OpenedBenchmark, folds: Folds | None = None) -> list[str]:
+    """The protocol of stored folds, or else those that the photographs allow."""
+    if folds is not None:
+        return [folds.protocol]
+    return ["paper"] if opened.people_known is None else list(PROTOCOLS)
+
+
+def evaluate_benchmark(
+    benchmark: str,
+    root: Path | str,
+    *,
+    features: str = "deepexp3d",
+    protocol: str = "paper",
+    settings: EvaluationSettings | None = None,
+    seed: int = 0,
+    model: Path | str | None = None,
+    face_model: "MorphableModel | None" = None,
+    backend: str = "mediapipe",
+    without_face: str = "leave_out",
+    folds: Folds | None = None,
+    cache: Path | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> BenchmarkResult:
+    """Cross-validate the emotion classifier on a benchmark.
+
+    Parameters
+    ----------
+    benchmark : a key of `BENCHMARKS`
+    root : the set's folder, in its publisher's layout
+    features : a key of `FEATURES`
+    protocol : "paper", or "subject" for folds by person
+    settings : of search and repeats; by default `EvaluationSettings()`. The number of folds is the protocol's
+    seed : of random picks, folds and searches
+    model : the network, as in `Predictor.load`, for the features `deepexp3d`
+    face_model : for the fits; one that knows the detector where there is one
+    backend : of the landmarks
+    without_face : "leave_out" or "wrong": how photographs count in which no face is found
+    folds : stored ones, instead of picking and drawing
+    cache : file (.npz) that keeps landmarks
+    workers : threads and processes; the result is the same with any number
+    progress : wraps what is gone through, given it, its name and its length; may show a bar
+
+    Raises
+    ------
+    DatasetError
+        As `open_benchmark` and `draw_folds`; or too few photographs show a face.
+    ModelMismatchError, WeightsMissingError
+        What the features need is missing.
+    """
+    opened = open_benchmark(benchmark, root, seed=seed, folds=folds)
+    (result,) = compare_features(
+        opened,
+        [features],
+        [protocol],
+        settings=settings,
+        model=model,
+        face_model=face_model,
+        backend=backend,
+        without_face=without_face,
+        folds=folds,
+        cache=cache,
+        workers=workers,
+        progress=progress,
+    )
+    return result
+
+
+def compare_features(
+    opened: OpenedBenchmark,
+    features: Sequence[str],
+    protocols: Sequence[str],
+    *,
+    settings: EvaluationSettings | None = None,
+    model: Path | str | None = None,
+    face_model: "MorphableModel | None" = None,
+    backend: str = "mediapipe",
+    without_face: str = "leave_out",
+    folds: Folds | None = None,
+    cache: Path | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Iterator[BenchmarkResult]:
+    """Several features under several protocols, from the same landmarks and on the same folds, one by one.
+
+    Parameters and errors are those of `evaluate_benchmark`.
+    """
+    settings = settings or EvaluationSettings()
+    if unknown := [name for name in features if name not in FEATURES]:
+        raise DatasetError(f"{', '.join(unknown)}: no features are called so; choose of {', '.join(FEATURES)}.")
+    if unknown := [name for name in protocols if name not in PROTOCOLS]:
+        raise DatasetError(f"{', '.join(unknown)}: no protocol is called so; choose of {', '.join(PROTOCOLS)}.")
+    drawn = {name: _folds_of(opened, opened.benchmark.protocol(name), settings, folds) for name in protocols}
+    sources = _sources(features, model, face_model, workers)
+    begin = time.monotonic()
+    detections = detect_photographs(
+        [photograph.path for photograph in opened.photographs],
+        backend,
+        cache=cache,
+        threads=workers,
+        progress=progress,
+    )
+    seconds = {"landmarks": time.monotonic() - begin}
+    for name in features:
+        begin = time.monotonic()
+        table = compute_features(name, opened.photographs, detections, sources, progress=progress)
+        seconds["features"] = time.monotonic() - begin
+        for protocol in protocols:
+            begin = time.monotonic()
+            result = evaluate_features(
+                opened,
+                table,
+                opened.benchmark.protocol(protocol),
+                drawn[protocol],
+                settings,
+                without_face=without_face,
+                workers=workers,
+                progress=progress,
+            )
+            seconds["evaluation"] = time.monotonic() - begin
+            yield replace(
+                result,
+                features=name,
+                problems=result.problems + _unread(detections, opened.root),
+                versions=versions(backend, name, sources, model),
+                machine=machine(workers),
+                seconds={part: round(value, 1) for part, value in seconds.items()},
+            )
+
+
+def evaluate_features(
+    opened: OpenedBenchmark,
+    table: FeatureTable,
+    protocol: Protocol,
+    folds: Folds,
+    settings: EvaluationSettings,
+    *,
+    without_face: str = "leave_out",
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> BenchmarkResult:
+    """Cross-validate the classifier on features of a benchmark's photographs, in the same order.
+
+    Raises
+    ------
+    DatasetError
+        Too few photographs of a class, or of too few people, show a face.
+    """
+    if without_face not in WITHOUT_FACE:
+        raise DatasetError(f"without_face is '{without_face}'; choose one of {', '.join(WITHOUT_FACE)}.")
+    labels, found = opened.labels, table.found
+    numbers = folds.of(opened.names)
+    _check_enough(opened, labels[found], numbers[:, found])
+    evaluation = cross_validate(
+        table.values[found],
+        labels[found],
+        opened.people[found] if protocol.keeps_people_together else None,
+        settings,
+        seed=folds.seed,
+        folds=numbers[:, found],
+        workers=workers,
+        progress=progress,
+    )
+    answers = np.full(numbers.shape, "", dtype=labels.dtype)
+    answers[:, found] = evaluation.predictions
+    counted = (numbers != LEARNED) & (found | (without_face == "wrong"))
+    repeats = [_score(labels[use], row[use], protocol.measure) for row, use in zip(answers, counted, strict=True)]
+    tests = [
+        _score(labels[use], row[use], protocol.measure)
+        for row, rows_numbers, rows_counted in zip(answers, numbers, counted, strict=True)
+        for fold in np.unique(rows_numbers[rows_counted])
+        for use in [rows_counted & (rows_numbers == fold)]
+    ]
+    truth = np.broadcast_to(labels, answers.shape)[counted]
+    given = answers[counted]
+    present = tuple(emotion for emotion in EMOTIONS if emotion in labels)
+    accuracies = class_accuracies(truth, given, present)
+    asked = (numbers != LEARNED).any(axis=0)
+    return BenchmarkResult(
+        benchmark=opened.benchmark.name,
+        dataset=opened.contents.name,
+        title=opened.benchmark.title,
+        features="",
+        protocol=protocol.name,
+        description=protocol.description,
+        measure=str(protocol.measure),
+        by_subject=protocol.keeps_people_together,
+        synthetic=(opened.root / SYNTHETIC_MARK).is_file(),
+        without_face=without_face,
+        labels=present,
+        accuracy=float(np.mean(repeats)),
+        deviation=float(np.std(repeats, ddof=1)) if len(repeats) > 1 else None,
+        fold_deviation=float(np.std(tests, ddof=1)) if len(tests) > 1 else None,
+        chance=_chance(truth, present, protocol.measure),
+        class_accuracy=dict(zip(present, accuracies.tolist(), strict=True)),
+        confusion=confusion_counts(truth, given, present),
+        subgroups=_subgroups(opened.photographs, labels, answers, counted),
+        photographs=len(labels),
+        asked=int(asked.sum()),
+        without_face_count=int((~found).sum()),
+        asked_without_face=int((asked & ~found).sum()),
+        people=opened.people_known,
+        counts={label: int((labels == label).sum()) for label in present},
+        left_out=dict(opened.contents.left_out),
+        parameters=tuple(evaluation.parameters),
+        problems=opened.contents.problems + _problems(opened, protocol, folds),
+        published=opened.benchmark.published if protocol.name == "paper" else None,
+        seed=folds.seed,
+        folds=folds,
+        truth=dict(zip(opened.names, labels.tolist(), strict=True)),
+        answers={name: tuple(column) for name, column in zip(opened.names, answers.T.tolist(), strict=True)},
+    )
+
+
+def _score(truth: np.ndarray, answers: np.ndarray, measure: Measure) -> float:
+    if measure is Measure.CLASS_AVERAGE:
+        return float(np.mean([(answers[truth == label] == label).mean() for label in np.unique(truth)]))
+    return float((answers == truth).mean())
+
+
+def _chance(truth: np.ndarray, present: tuple[str, ...], measure: Measure) -> float:
+    """What always giving the most frequent answer scores."""
+    if measure is Measure.CLASS_AVERAGE:
+        return 1 / len(present)
+    return float(np.unique(truth, return_counts=True)[1].max() / len(truth))
+
+
+def _subgroups(
+    photographs: Sequence[Photograph], labels: np.ndarray, answers: np.ndarray, counted: np.ndarray
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Attribute -> value -> share of right answers and number of photographs that were asked."""
+    groups: dict[str, dict[str, dict[str, float]]] = {}
+    for attribute in SUBGROUPS:
+        values = np.array([_group(photograph.attributes.get(attribute, "")) for photograph in photographs])
+        for value in np.unique(values[values != ""]):
+            use = counted & (values == value)
+            if use.any():
+                right = (answers == labels)[use]
+                groups.setdefault(attribute, {})[str(value)] = {
+                    "accuracy": float(right.mean()),
+                    "photographs": int(use.any(axis=0).sum()),
+                }
+    return groups
+
+
+def _group(value: str) -> str:
+    """The group that an attribute's value belongs to: years are grouped by tens."""
+    return f"{int(value) // 10 * 10} to {int(value) // 10 * 10 + 9}" if value.isdigit() else value
+
+
+def _named_in(folds: Folds, contents: DatasetContents) -> tuple[Photograph, ...]:
+    there = {relative_name(photograph.path, contents.root): photograph for photograph in contents.photographs}
+    if missing := sorted(set(folds.numbers) - set(there)):
+        raise DatasetError(
+            f"{contents.root}: the folds name {len(folds.numbers)} photographs, of which {len(missing)} are not there "
+            f"(such as {', '.join(missing[:EXAMPLES])}); give the folder that the folds were drawn on."
+        )
+    return tuple(there[name] for name in sorted(folds.numbers, key=lambda name: there[name].path))
+
+
+def _folds_of(opened: OpenedBenchmark, protocol: Protocol, settings: EvaluationSettings, folds: Folds | None) -> Folds:
+    if folds is None:
+        return draw_folds(opened.photographs, opened.root, protocol, repeats=settings.repeats, seed=opened.seed)
+    if folds.protocol != protocol.name:
+        raise DatasetError(
+            f"the folds were drawn for the protocol '{folds.protocol}', asked for is '{protocol.name}'; ask for theirs."
+        )
+    return folds
+
+
+def _sources(features: Sequence[str], model, face_model, workers: int) -> FeatureSources:
+    predictor = None
+    if "deepexp3d" in features:
+        from models.expression.predictor import Predictor
+
+        predictor = Predictor.load(model, features_only=True, threads=workers)
+    return FeatureSources(predictor, face_model, workers)
+
+
+def _check_enough(opened: OpenedBenchmark, labels: np.ndarray, numbers: np.ndarray) -> None:
+    """Every training part must have some of every class."""
+    expected = sorted(set(opened.labels))
+    if len(expected) < 2:
+        raise DatasetError(
+            f"{opened.root}: expected photographs of two emotions or more, found {', '.join(expected)} alone."
+        )
+    for row in numbers:
+        for fold in np.unique(row[row != LEARNED]):
+            seen = Counter(labels[row != fold].tolist())
+            if lacking := [f"{seen[label]} of '{label}'" for label in expected if seen[label] < FEWEST]:
+                raise DatasetError(
+                    f"{opened.root}: to learn from, a fold leaves {', '.join(lacking)} in which a face was found; "
+                    f"expected {FEWEST} of each emotion at least. Add photographs, or check that faces can be seen."
+                )
+
+
+def _problems(opened: OpenedBenchmark, protocol: Protocol, folds: Folds) -> tuple[str, ...]:
+    """What a reader must know of the photographs that were asked, beside what the set's reader says."""
+    benchmark, found = opened.benchmark, len(opened.photographs)
+    problems = []
+    if benchmark.expected is not None and found != benchmark.expected:
+        problems.append(f"The benchmark has {benchmark.expected} photographs, {found} of them are here.")
+    numbers = folds.of(opened.names)
+    used = [len(np.unique(row[row != LEARNED])) for row in numbers]
+    if LEARNED not in numbers and min(used) < protocol.folds:
+        counts = Counter(opened.labels.tolist())
+        label, least = min(counts.items(), key=lambda item: item[1])
+        people = f", and there are {opened.people_known} people" if protocol.keeps_people_together else ""
+        problems.append(
+            f"Expected {protocol.folds} folds, made {min(used)}: there are {least} photographs of '{label}'{people}."
+        )
+    unnamed = sum(photograph.subject is None for photograph in opened.photographs)
+    if protocol.keeps_people_together and unnamed:
+        problems.append(f"Nobody says who is on {unnamed} photographs: each counts as a person of its own.")
+    return tuple(problems) + _doubled(opened, numbers)
+
+
+def _doubled(opened: OpenedBenchmark, numbers: np.ndarray) -> tuple[str, ...]:
+    """A sentence on identical photographs of which one was learned from when another was asked."""
+    column = {photograph.path: place for place, photograph in enumerate(opened.photographs)}
+    parted = [
+        group
+        for group in duplicates(opened.photographs)
+        if np.ptp(numbers[:, [column[photograph.path] for photograph in group]], axis=1).any()
+    ]
+    if not parted:
+        return ()
+    example = " and ".join(relative_name(photograph.path, opened.root) for photograph in parted[0])
+    return (
+        f"{len(parted)} photographs are there more than once and lie in different folds (such as {example}): "
+        "what is asked has been learned from.",
+    )
+
+
+def _unread(detections: Detections, root: Path) -> tuple[str, ...]:
+    if not detections.unreadable:
+        return ()
+    names = ", ".join(relative_name(path, root) for path in list(detections.unreadable)[:EXAMPLES])
+    return (f"{len(detections.unreadable)} photographs cannot be read and count as without a face: {names}.",)

@@ -1,0 +1,36 @@
+"""The files of an evaluation: figures, folds, answers and confusion matrices."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.emotion.benchmark_result import BenchmarkResult, comparison_json, write_answers, write_json
+from models.emotion.confusion_figure import confusion_figure
+from models.storage import written_whole
+
+FIGURES = "results.json"
+PICTURE_DOTS_PER_INCH = 110
+
+
+def landmark_cache(folder: Path, backend: str) -> Path:
+    """Where the landmarks of a backend are kept beside results."""
+    return folder / f"landmarks-{backend}.npz"
+
+
+def write_figures(results: Sequence[BenchmarkResult], path: Path) -> None:
+    """Write the figures of results as one JSON object and, beside it, the folds of each protocol."""
+    write_json(comparison_json(results), path)
+    for result in {result.protocol: result for result in results}.values():
+        result.folds.save(path.with_name(f"{path.stem}-folds-{result.protocol}.json"))
+
+
+def write_folder(results: Sequence[BenchmarkResult], folder: Path) -> None:
+    """Write figures, folds, and for each result its answers (.csv) and confusion matrix (.png)."""
+    write_figures(results, folder / FIGURES)
+    for result in results:
+        stem = f"{result.features}-{result.protocol}"
+        write_answers(result, folder / f"answers-{stem}.csv")
+        title = f"{result.title}: {result.features}, {result.description.partition(';')[0]}"
+        if result.synthetic:
+            title += " (rendered)"
+        with written_whole(folder / f"confusion-{stem}.png") as path:
+            confusion_figure(result.confusion, result.labels, title).savefig(path, dpi=PICTURE_DOTS_PER_INCH)
