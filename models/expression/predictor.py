@@ -114,7 +114,7 @@ class Predictor:
         features_only : do without a classifier
         backend : of the landmarks
         runtime : "auto", "openvino", "onnxruntime", "cuda" or "tensorrt": see `NetworkSession.load`
-        threads : that the network may use; 0 is all processors
+        threads : that each network may use; 0 is all processors
         streams : calls of the network that share the threads: 1 for single images and cameras, as many as threads for
             videos and folders
 
@@ -133,7 +133,8 @@ class Predictor:
 
             path = classifier_path(folder) if classifier is None else Path(classifier)
             chosen = load_decision(path, features=session.expression_size)
-        return cls(session, load_backend(backend), chosen)
+        options = {"reduced_precision": True, "threads": threads} if backend == "mediapipe" else {}
+        return cls(session, load_backend(backend, **options), chosen)
 
     @property
     def contract(self) -> NetworkContract:

@@ -73,18 +73,27 @@ class MediaPipeBackend:
     detection_threshold : detector score from which a box is looked at
     presence_threshold : score of the landmark network from which it is a face
     smallest_face : width in pixels of the smallest face that is looked for
+    reduced_precision : let the landmark network compute in bfloat16 where the processor can: faster, with points that
+        differ by 0.4 % of the distance of the eyes. For predictions; fits get the exact ones
+    threads : of the landmark network in reduced precision; the exact one has one
     """
 
     name = "mediapipe"
 
     def __init__(
-        self, detection_threshold: float = 0.5, presence_threshold: float = 0.5, smallest_face: int = 48
+        self,
+        detection_threshold: float = 0.5,
+        presence_threshold: float = 0.5,
+        smallest_face: int = 48,
+        reduced_precision: bool = False,
+        threads: int = 1,
     ) -> None:
         self.detection_threshold = detection_threshold
         self.presence_threshold = presence_threshold
         self.smallest_face = smallest_face
         self._detector = _Network(packaged_file(MEDIAPIPE, DETECTOR, DETECTOR_SHA256))
-        self._landmarker = _Network(landmarker_file())
+        reduced = reduced_precision and _has_bfloat16()
+        self._landmarker = _ReducedNetwork(landmarker_file(), threads) if reduced else _Network(landmarker_file())
         self._anchors = _anchors(self._detector.side)
 
     def detect(self, image: np.ndarray, known: Sequence[Face] = ()) -> list[Face]:
@@ -172,6 +181,37 @@ class _Network:
         self._interpreter.set_tensor(self._input["index"], image[None])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+class _ReducedNetwork:
+    """The same under OpenVINO in bfloat16."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import openvino
+
+        core = openvino.Core()
+        model = core.read_model(str(path))
+        self.side = int(model.input().partial_shape[1].get_length())
+        model.reshape([1, self.side, self.side, 3])
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "bf16",
+        }
+        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        self._outputs = range(len(model.outputs))
+
+    def __call__(self, image: np.ndarray) -> list[np.ndarray]:
+        self._request.infer([image[None]], share_inputs=True)
+        # The memory is the request's own, and overwritten by its next call.
+        return [self._request.get_output_tensor(place).data.copy() for place in self._outputs]
+
+
+def _has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16 rather than pretends to."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def landmarker_file() -> Path:

@@ -40,6 +40,19 @@ def test_the_68_points_are_where_the_parts_of_the_face_are(portrait_face):
     assert (portrait_face.box[2:] == points.max(0)).all()
 
 
+def test_reduced_precision_moves_points_by_less_than_a_hundredth_of_the_eyes_distance(portrait, portrait_face):
+    (face,) = load_backend("mediapipe", reduced_precision=True, threads=2).detect(portrait)
+    eyes = np.linalg.norm(portrait_face.points[45] - portrait_face.points[36])
+    assert np.linalg.norm(face.points - portrait_face.points, axis=1).mean() < 0.01 * eyes
+    assert face.score == pytest.approx(portrait_face.score, abs=0.05)
+
+
+def test_a_processor_without_bfloat16_computes_exactly(portrait, portrait_face, monkeypatch):
+    monkeypatch.setattr(module, "_has_bfloat16", lambda: False)
+    (face,) = load_backend("mediapipe", reduced_precision=True).detect(portrait)
+    np.testing.assert_array_equal(face.points, portrait_face.points)
+
+
 def test_it_is_a_backend(mediapipe):
     assert isinstance(mediapipe, LandmarkBackend)
 
