@@ -1,8 +1,7 @@
 """One page with everything that was measured, and the same figures for machines."""
 
-import datetime
 import json
-import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +9,37 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from assets.benchmark_images import BENCHMARKS
 from assets.morphable_model import load_model
+from assets.paper_tables import gather_measurements, provenance
 from assets.raw_videos import read_manifest
 from assets.stage import StageResult, WorkspaceResource, embedded_picture, main, materialise, skip_reason
 from assets.synthetic_facevid import truth_path
 from assets.workspace import Workspace
+from models.emotion.report.measurements import Measurements
 from models.storage import load_arrays, written_whole
 
 STAGE = "results_report"
 
-# Published accuracies of the paper's own method, Tables III and IV.
-PUBLISHED_ACCURACY = {
-    "radfd_frontal": 97.65,
-    "kdef_frontal": 92.24,
-    "rafdb": 82.06,
-    "cfee": 96.43,
-    "ckplus": 96.45,
-}
-PUBLISHED_STRESS = 87.98
-
 
 def write_report(workspace: Workspace) -> StageResult:
-    """Write `reports/index.html`, which needs no other file, and `reports/summary.json`."""
+    """Write `reports/index.html`, which needs no other file, `summary.json`, and the tables as Markdown and LaTeX.
+
+    `reports/inference.json`, where `python -m benchmarks.inference --json` wrote one, fills Table II.
+    """
+    from models.emotion.report.latex import to_latex
+    from models.emotion.report.markdown import to_markdown
+    from models.emotion.report.tables import all_tables
+
     folder = workspace.path("reports")
+    measured = gather_measurements(workspace)
+    tables, made_from = all_tables(measured), provenance(workspace)
     sections = {
         "videos": _videos(workspace),
         "fit": _fit_against_truth(workspace),
         "expression": _expression(workspace),
-        "emotion": _emotion(workspace),
+        "emotion": _emotion(workspace, measured),
+        "stress": measured.stress,
+        "views": measured.views,
         "skipped": _skipped(workspace),
         "timings": _timings(workspace),
     }
@@ -46,11 +47,15 @@ def write_report(workspace: Workspace) -> StageResult:
     overlays = _overlays(workspace, folder)
     with written_whole(folder / "summary.json") as path:
         path.write_text(json.dumps(summary, indent=1) + "\n")
+    for name, document in {"tables.md": to_markdown, "tables.tex": to_latex}.items():
+        with written_whole(folder / name) as path:
+            path.write_text(document(tables, made_from), encoding="utf-8")
     with written_whole(folder / "index.html") as path:
-        path.write_text(_page(workspace, sections, summary, overlays))
+        path.write_text(_page(workspace, sections, summary, overlays, tables, made_from), encoding="utf-8")
     return StageResult(
         {
             "page": folder / "index.html",
+            "tables": folder / "tables.md",
             "wall seconds of the last runs": summary["wall_seconds_total"],
             **{name: value for name, value in summary["metrics"].items() if value is not None},
             **({"fits on real frames": overlays[0]["path"]} if overlays else {}),
@@ -61,11 +66,12 @@ def write_report(workspace: Workspace) -> StageResult:
 def summary_of(sections: dict[str, Any]) -> dict[str, Any]:
     """The machine-readable side: wall seconds, counts, every metric."""
     timings = sections["timings"]
-    emotion = {
-        f"emotion.{row['benchmark']}.accuracy": row["accuracy"]
-        for row in sections["emotion"]
-        if row["accuracy"] is not None
-    }
+    emotion = {f"emotion.{row['benchmark']}.accuracy": row["accuracy"] for row in sections["emotion"]}
+    if sections["stress"]:
+        emotion |= {f"stress.{level}": value["mean"] for level, value in sections["stress"]["average"].items()}
+    for name, result in sections["views"].items():
+        if result["semi_profile"]:
+            emotion[f"view_invariance.{name}.mse"] = result["semi_profile"]["mse"]
     fit = {f"fit.{name}": value for name, value in sections["fit"].items()}
     expression = {
         f"expression.{row['method']}.{row['against']}.mse".replace(" ", "_"): row["mse"]
@@ -150,25 +156,21 @@ def _expression(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _emotion(workspace: Workspace) -> list[dict[str, Any]]:
+def _emotion(workspace: Workspace, measured: Measurements) -> list[dict[str, Any]]:
+    """The benchmarks that were run, each with its confusion matrix."""
     rows = []
-    for benchmark in BENCHMARKS:
-        reason = skip_reason(workspace, "emotion_classifier", benchmark)
-        row = {
-            "benchmark": benchmark,
-            "published": PUBLISHED_ACCURACY.get(benchmark),
-            "accuracy": None,
-            "deviation": None,
-            "images": None,
-            "note": f"not run: {reason.removeprefix('skipped: ')}" if reason else "",
-            "picture": None,
-        }
-        if reason is None:
-            metrics = json.loads(workspace.data("emotion_classifier", benchmark, "metrics.json").read_text())
-            row |= {name: metrics[name] for name in ("accuracy", "deviation", "images")}
-            row["picture"] = workspace.data("emotion_classifier", benchmark, "confusion.png")
-            row["note"] = "synthetic images" if benchmark == "synthetic" else "your images"
-        rows.append(row)
+    for name, results in measured.accuracies.items():
+        picture = workspace.data("emotion_classifier", name, "confusion.png")
+        rows.append(
+            {
+                "benchmark": name,
+                "title": measured.benchmark_titles[name],
+                "accuracy": results[0].accuracy,
+                "protocol": results[0].protocol,
+                "synthetic": results[0].synthetic,
+                "picture": picture if picture.is_file() else None,
+            }
+        )
     return rows
 
 
@@ -248,7 +250,9 @@ def _face_crop(image: np.ndarray, points: np.ndarray, cv2, side: int = 260) -> n
     return cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
 
-def _page(workspace: Workspace, sections: dict, summary: dict, overlays: list) -> str:
+def _page(
+    workspace: Workspace, sections: dict, summary: dict, overlays: list, tables: Sequence, made_from: Sequence
+) -> str:
     import jinja2
 
     template = jinja2.Template(Path(__file__).with_suffix(".html").read_text(), autoescape=True)
@@ -256,12 +260,12 @@ def _page(workspace: Workspace, sections: dict, summary: dict, overlays: list) -
         **sections,
         summary=summary,
         overlays=overlays,
+        tables=tables,
+        made_from=made_from,
         picture=embedded_picture,
         model_picture=workspace.data("morphable_model", "model.png"),
         samples_picture=workspace.data("facevid_shards", "samples.jpg"),
-        published_stress=PUBLISHED_STRESS,
-        machine=f"{platform.machine()}, {workspace.workers} processes, Python {platform.python_version()}",
-        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        views_picture=workspace.data("view_invariance", "views.png"),
     )
 
 

@@ -1,21 +1,117 @@
-"""Expression of the same moment from two angles (section IV-A)."""
+"""Expression of the same moment from several angles (section IV-A)."""
+
+import json
+import logging
 
 import dagster as dg
+import pandas as pd
+from tqdm import tqdm
 
-from assets.stage import StageResult, WorkspaceResource, main, materialise, skip
+from assets.stage import (
+    SKIPPED,
+    StageResult,
+    WorkspaceResource,
+    dataset_folder,
+    main,
+    materialise,
+    skipped,
+)
 from assets.workspace import Workspace
+from models.errors import DatasetError
+from models.storage import written_whole
+
+log = logging.getLogger(__name__)
 
 STAGE = "view_invariance"
+# Sets that photograph a moment from several angles at once, by their folders, and what they are called.
+SETS = {"rafd": "RaFD", "kdef": "KDEF"}
 
 
 def measure_view_invariance(workspace: Workspace) -> StageResult:
-    """Say what is needed: pairs of views of one moment."""
-    return skip(workspace, STAGE, "RaFD or KDEF", "rafd")
+    """Compare turned with frontal photographs in the sets that are there; without any, say where they belong."""
+    from models.emotion.view_invariance import view_figure
+    from models.expression.predictor import Predictor
+
+    roots = {name: root for name in SETS if (root := dataset_folder(workspace, name)) is not None}
+    if not roots:
+        places = " or ".join(f"{title} at data/datasets/{name}" for name, title in SETS.items())
+        return skipped(workspace, STAGE, f"skipped: put {places} (see docs/datasets.md)")
+    predictor = Predictor.load(workspace.data("deepexp3d_export"), features_only=True)
+    results, metrics, refused = {}, {}, {}
+    for name, root in roots.items():
+        try:
+            results[name], metrics[name] = _compared(workspace, name, root, predictor)
+        except DatasetError as error:
+            # One set that is not what it should be must not take the other's figures with it.
+            log.warning("%s", error)
+            refused[name] = str(error)
+    if not results:
+        raise DatasetError("; ".join(refused.values()))
+    folder = workspace.data(STAGE)
+    (folder / SKIPPED).unlink(missing_ok=True)
+    with written_whole(folder / "metrics.json") as path:
+        path.write_text(json.dumps(metrics, indent=1) + "\n")
+    for name, result in results.items():
+        columns = {f"{view.view:+.0f}": view.coefficients for view in result.views}
+        table = pd.DataFrame(columns).rename_axis("coefficient")
+        with written_whole(folder / f"coefficients_{name}.csv") as path:
+            table.to_csv(path)
+    picture = folder / "views.png"
+    with written_whole(picture) as path:
+        view_figure({SETS[name]: result for name, result in results.items()}).savefig(path, dpi=110)
+    rows = [
+        {
+            "set": SETS[name],
+            "angle": view.view,
+            "pairs": view.pairs,
+            "MSE, std^2": view.mse,
+            "of e's variance": view.share,
+        }
+        for name, result in results.items()
+        for view in result.views
+    ]
+    return StageResult(
+        {
+            "data": "synthetic" if any(one["synthetic"] for one in metrics.values()) else "real",
+            "by angle": pd.DataFrame(rows),
+            "MSE by angle": picture,
+            **{f"{SETS[name]} was refused": reason for name, reason in refused.items()},
+        }
+    )
 
 
-@dg.asset(name=STAGE, group_name="emotion", deps=["deepexp3d_export"], kinds={"dvc"})
+def _compared(workspace: Workspace, name: str, root, predictor) -> tuple:
+    """The result for one set, and its part of `metrics.json`."""
+    from models.emotion.benchmark_evaluation import SYNTHETIC_MARK
+    from models.emotion.datasets import read_dataset
+    from models.emotion.detections import detect_photographs
+    from models.emotion.features import FeatureSources, compute_features
+    from models.emotion.view_invariance import compare_views
+
+    def progress(items, part, total):
+        return tqdm(items, desc=f"{SETS[name]}: {part}", total=total, unit="image", mininterval=1.0)
+
+    contents = read_dataset(name, root)
+    detections = detect_photographs(
+        [photograph.path for photograph in contents.photographs],
+        cache=workspace.scratch(STAGE, "landmarks") / f"{name}.npz",
+        threads=workspace.workers,
+        progress=progress,
+    )
+    sources = FeatureSources(predictor=predictor, workers=workspace.workers)
+    table = compute_features("deepexp3d", contents.photographs, detections, sources, progress=progress)
+    result = compare_views(contents.photographs, table.values)
+    synthetic = (root / SYNTHETIC_MARK).is_file()
+    return result, result.to_json() | {"synthetic": synthetic, "problems": list(contents.problems)}
+
+
+@dg.asset(name=STAGE, group_name="emotion", deps=["deepexp3d_export"], kinds={"onnx", "dvc"})
 def view_invariance(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-    """Mean squared difference of e between semi-profile and frontal pictures of one moment; the paper states 0.008."""
+    """Mean squared difference of e between turned and frontal photographs of one moment, by angle; the paper states
+    0.008 for semi-profiles of RaFD.
+
+    Runs on RaFD and KDEF, whichever is there; skipped where neither is.
+    """
     return materialise(context, workspace, measure_view_invariance)
 
 

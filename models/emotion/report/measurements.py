@@ -13,6 +13,7 @@ class MeasuredAccuracy:
     ----------
     accuracy, deviation : share of right answers, and its standard deviation over repeats (None for a single one)
     images : how many were classified
+    features : a key of `models.emotion.features.FEATURES`
     protocol : in words
     by_subject : whether nobody was in training and test at once
     synthetic : whether the images are rendered
@@ -22,6 +23,7 @@ class MeasuredAccuracy:
     accuracy: float
     deviation: float | None
     images: int
+    features: str
     protocol: str
     by_subject: bool
     synthetic: bool
@@ -64,25 +66,25 @@ class Measurements:
 
 
 def accuracies_of(metrics: Mapping[str, Any]) -> tuple[MeasuredAccuracy, ...]:
-    """The accuracies that a benchmark's `metrics.json` holds.
+    """The accuracies that a benchmark's `metrics.json` holds: its `results`, or the one at its top.
 
-    One protocol lies at the top, with the keys accuracy, deviation, images, protocol and synthetic; others, where there
-    are any, below "protocols", by name.
+    A result has the keys accuracy, deviation, images, protocol and synthetic, and where there are several features and
+    protocols, features and by_subject; see `models.emotion.benchmark_result`.
     """
-    several = metrics.get("protocols")
-    rows = several.values() if isinstance(several, Mapping) else [metrics]
-    common = {name: metrics[name] for name in ("images", "synthetic", "protocol") if name in metrics}
-    return tuple(_accuracy({**common, **row}) for row in rows if row.get("accuracy") is not None)
+    rows = metrics.get("results") or [metrics]
+    return tuple(_accuracy(row) for row in rows if row.get("accuracy") is not None)
 
 
 def _accuracy(row: Mapping[str, Any]) -> MeasuredAccuracy:
-    protocol = str(row.get("protocol") or "")
+    protocol = str(row.get("description") or row.get("protocol") or "")
     return MeasuredAccuracy(
         accuracy=float(row["accuracy"]),
+        # None, and 0 in older files, where nothing was repeated.
         deviation=float(row["deviation"]) if row.get("deviation") else None,
         images=int(row.get("images") or 0),
+        features=str(row.get("features") or "deepexp3d"),
         protocol=protocol,
-        by_subject=bool(row.get("by_subject", "by person" in protocol or "subject" in protocol)),
+        by_subject=bool(row.get("by_subject", "by person" in protocol)),
         synthetic=bool(row.get("synthetic", False)),
         class_accuracy=dict(row.get("class_accuracy") or {}),
     )

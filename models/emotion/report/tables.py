@@ -1,7 +1,7 @@
 """Tables I to IV and the errors of sections IV-A and IV-C: published figures, and those measured here beside them.
 
-A figure that was not measured says why. Figures of rendered faces are marked synthetic and stand in rows of their own:
-they are no measurement of any published benchmark.
+A figure that was not measured says why. Figures of rendered faces are marked synthetic: they tell that everything
+works, and are no measurement of any published benchmark.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,8 @@ from models.emotion.report.measurements import MeasuredAccuracy, Measurements
 
 NOT_RUN = "not run: data absent"
 NOT_MEASURED = "not measured"
+# What the paper classifies: the network's expressions.
+OWN_FEATURES = "deepexp3d"
 # In the cells after one that says why there is nothing.
 NOTHING = "–"
 
@@ -76,6 +78,7 @@ def all_tables(measured: Measurements) -> tuple[Table, ...]:
         run_time_table(measured),
         accuracy_table(measured),
         further_accuracies_table(measured),
+        *features_tables(measured),
         class_accuracy_table(measured),
         stress_table(measured),
         expression_error_table(measured),
@@ -187,7 +190,7 @@ def accuracy_table(measured: Measurements) -> Table:
         name="table_3",
         number="Table III",
         title="Accuracy of facial expression recognition, %",
-        columns=("dataset", "approach", "published", "measured here: paper's protocol", "by subject", "measured on"),
+        columns=("dataset", "approach", "published", "here: paper's protocol", "here: by subject", "measured on"),
         aligned_right=(False, False, True, True, True, False),
         rows=tuple(rows),
         notes=(
@@ -209,11 +212,52 @@ def further_accuracies_table(measured: Measurements) -> Table:
         name="further_accuracies",
         number="Beyond Table III",
         title="Semi-profiles (Figs. 2 and 3) and other sets, %",
-        columns=("benchmark", "measured here: paper's protocol", "by subject", "measured on"),
+        columns=("benchmark", "here: paper's protocol", "here: by subject", "measured on"),
         aligned_right=(False, True, True, False),
         rows=tuple(rows),
         notes=("The paper gives the accuracies of semi-profiles in its figures alone.",),
     )
+
+
+def features_tables(measured: Measurements) -> tuple[Table, ...]:
+    """Other features on the same folds; no table where there were none."""
+    rows = []
+    for benchmark, results in measured.accuracies.items():
+        names = list(dict.fromkeys(result.features for result in results))
+        if names == [OWN_FEATURES]:
+            continue
+        for place, name in enumerate(names):
+            pair = [
+                next((r for r in results if r.features == name and r.by_subject is by), None) for by in (False, True)
+            ]
+            title = measured.benchmark_titles.get(benchmark, benchmark) if place == 0 else ""
+            words = _FEATURES.get(name, name)
+            rows.append(
+                Row((Cell(title), Cell(words), *map(_accuracy, pair)), own=name == OWN_FEATURES, first=not place)
+            )
+    if not rows:
+        return ()
+    return (
+        Table(
+            name="features",
+            number="Features compared",
+            title="Accuracy on the same folds, %",
+            columns=("benchmark", "features", "here: paper's protocol", "here: by subject"),
+            aligned_right=(False, False, True, True),
+            rows=tuple(rows),
+            notes=(
+                "The shared fit sees all photographs of a person at once and therefore knows more than the others.",
+            ),
+        ),
+    )
+
+
+_FEATURES = {
+    "deepexp3d": "DeepExp3D, 28",
+    "image_fit": "fit of each image, 28",
+    "shared_fit": "fit with shared identity, 28",
+    "blendshapes": "MediaPipe blendshapes, 52",
+}
 
 
 def class_accuracy_table(measured: Measurements) -> Table:
@@ -233,17 +277,17 @@ def class_accuracy_table(measured: Measurements) -> Table:
         name="class_accuracies",
         number="Section IV-A, Fig. 3",
         title="Classes of KDEF that are named rightly, %",
-        columns=("benchmark", "emotion", "published", "measured here: paper's protocol", "by subject"),
+        columns=("benchmark", "emotion", "published", "here: paper's protocol", "here: by subject"),
         aligned_right=(False, False, True, True, True),
         rows=tuple(rows),
     )
 
 
 _STRESS_LEVELS = {
-    "frames": "frames",
-    "video_mean_probability": "videos: mean probability",
-    "video_majority": "majority",
-    "video_statistics": "statistics of e",
+    "frames": "here: frames",
+    "video_mean_probability": "here: videos, mean probability",
+    "video_majority": "here: videos, majority",
+    "video_statistics": "here: videos, statistics of e",
 }
 
 
@@ -277,6 +321,12 @@ def stress_table(measured: Measurements) -> Table:
     )
 
 
+_METHODS_HERE = {
+    "deepexp3d": "DeepExp3D before fine-tuning",
+    "mean expression": "always the mean expression of the training videos",
+}
+
+
 def expression_error_table(measured: Measurements) -> Table:
     """Section IV-C: error of e against whole-video fits."""
     expression = measured.expression or {}
@@ -294,7 +344,8 @@ def expression_error_table(measured: Measurements) -> Table:
         for method, mse in published.EXPRESSION_MSE.items()
     ]
     for place, method in enumerate(name for name in fitted if name not in counterparts.values()):
-        rows.append(Row((Cell(f"{method.replace('_', ' ')} here"), Cell(""), _error(fitted, method)), first=place == 0))
+        words = _METHODS_HERE.get(method, method)
+        rows.append(Row((Cell(f"here: {words}"), Cell(""), _error(fitted, method)), first=place == 0))
     return Table(
         name="expression_errors",
         number="Section IV-C",
@@ -307,6 +358,9 @@ def expression_error_table(measured: Measurements) -> Table:
             "Measured on the test people of the videos at hand.",
         ),
     )
+
+
+_SETS = {"rafd": "RaFD", "kdef": "KDEF"}
 
 
 def view_table(measured: Measurements) -> Table:
@@ -324,7 +378,8 @@ def view_table(measured: Measurements) -> Table:
     ]
     for name, result in measured.views.items():
         for place, view in enumerate(result["views"]):
-            cells = (Cell(name.upper() if name == "kdef" else "RaFD"), Cell(f"{view['view']:+.0f}°"), Cell(""))
+            mark = " (synthetic)" if result.get("synthetic") else ""
+            cells = (Cell(_SETS.get(name, name) + mark), Cell(f"{view['view']:+.0f}°"), Cell(""))
             rows.append(Row((*cells, *_view_cells(measured, name, view)), first=place == 0))
     if "kdef" not in measured.views:
         rows.append(Row((Cell("KDEF"), Cell("45°, 90°"), Cell(""), *_view_cells(measured, "kdef", None))))
@@ -388,9 +443,10 @@ def _measured_cells(measured: Measurements, benchmark: str) -> tuple[Cell, Cell,
 
 
 def _by_protocol(results: Sequence[MeasuredAccuracy]) -> tuple[MeasuredAccuracy | None, MeasuredAccuracy | None]:
-    """The result of the paper's protocol, and that by subject."""
-    paper = next((result for result in results if not result.by_subject), None)
-    subject = next((result for result in results if result.by_subject), None)
+    """The result of the paper's protocol, and that by subject, of the network's features."""
+    own = [result for result in results if result.features == OWN_FEATURES]
+    paper = next((result for result in own if not result.by_subject), None)
+    subject = next((result for result in own if result.by_subject), None)
     return paper, subject
 
 

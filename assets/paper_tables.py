@@ -1,0 +1,118 @@
+"""What the results' files say of Tables I to IV, and what these results were made from."""
+
+import datetime
+import importlib.metadata
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from assets import versioning
+from assets.experiments import flattened
+from assets.stage import dataset_folder, skip_reason
+from assets.workspace import Workspace
+from models.emotion import published
+from models.emotion.report.measurements import FoundSet, Measurements, accuracies_of
+from models.errors import DatasetError
+from models.packages import sha256_of
+
+INFERENCE = "inference.json"
+# Libraries that decide figures.
+LIBRARIES = ("deepexp3d", "numpy", "scipy", "scikit-learn", "torch", "onnxruntime", "openvino")
+
+
+def gather_measurements(workspace: Workspace) -> Measurements:
+    """Everything that the tables show, from `data/` and `reports/inference.json`."""
+    benchmarks = workspace.partitions["emotion_classifier"]
+    reasons = {name: skip_reason(workspace, "emotion_classifier", name) for name in benchmarks}
+    reasons |= {stage: skip_reason(workspace, stage) for stage in ("stress_detection", "view_invariance")}
+    accuracies = {name: _json(workspace, "emotion_classifier", name, "metrics.json") for name in benchmarks}
+    inference = workspace.path("reports", INFERENCE)
+    return Measurements(
+        accuracies={name: accuracies_of(metrics) for name, metrics in accuracies.items() if metrics is not None},
+        not_run={name: reason.removeprefix("skipped: ") for name, reason in reasons.items() if reason},
+        benchmark_titles={name: _title(name) for name in benchmarks},
+        found=_found(workspace),
+        inference=json.loads(inference.read_text()) if inference.is_file() else None,
+        stress=_json(workspace, "stress_detection", "metrics.json"),
+        views=_json(workspace, "view_invariance", "metrics.json") or {},
+        expression=_json(workspace, "expression_evaluation", "metrics.json"),
+    )
+
+
+def provenance(workspace: Workspace) -> list[tuple[str, str]]:
+    """What the figures were made from and on, as (name, value): machine, versions, network, seeds, inputs' md5."""
+    from models.emotion.benchmark_result import machine
+
+    facts = machine(workspace.workers)
+    versions = versioning.path_versions(workspace.root)
+    inputs = {path: versions[path] for path in workspace.inputs("results_report") if path in versions}
+    seeds = {
+        name: value
+        for name, value in flattened(workspace.params.model_dump(mode="json")).items()
+        if name.endswith("seed") and not name.startswith("shipped_models")
+    }
+    return [
+        ("date", datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")),
+        (
+            "machine",
+            f"{facts['processor']}, {facts['processors']} processors, {facts['memory_gib']} GiB, {facts['system']}",
+        ),
+        ("processes", str(facts["workers"])),
+        ("versions", ", ".join(_versions())),
+        ("network", _network(workspace)),
+        ("seeds", ", ".join(f"{name} {value}" for name, value in seeds.items())),
+        *[(f"md5 of {path}", md5) for path, md5 in inputs.items()],
+    ]
+
+
+def _title(benchmark: str) -> str:
+    from models.emotion.benchmarks import BENCHMARKS
+
+    if benchmark in BENCHMARKS:
+        return BENCHMARKS[benchmark].title
+    return f"{benchmark} (rendered people)" if benchmark.startswith("synthetic") else benchmark
+
+
+def _found(workspace: Workspace) -> dict[str, FoundSet]:
+    """The sets of Table I that lie in `data/datasets`."""
+    from models.emotion.datasets import read_dataset
+
+    found = {}
+    for row in published.DATABASES:
+        root = dataset_folder(workspace, row.dataset)
+        if root is None:
+            continue
+        try:
+            contents = read_dataset(row.dataset, root)
+        except DatasetError as error:
+            found[row.dataset] = FoundSet(0, None, (str(error),))
+        else:
+            found[row.dataset] = FoundSet(len(contents.photographs), len(contents.subjects) or None, contents.problems)
+    return found
+
+
+def _network(workspace: Workspace) -> str:
+    from models.expression.runtime import NETWORK
+
+    path = workspace.data("deepexp3d_export", NETWORK)
+    if not path.is_file():
+        return "none"
+    facts = _json(workspace, "deepexp3d_export", "export.json") or {}
+    words = ", ".join(str(facts[name]) for name in ("exported", "backbone", "trained_on") if name in facts)
+    return f"{words}; sha256 of {NETWORK} {sha256_of(path)}"
+
+
+def _versions() -> Iterator[str]:
+    import platform
+
+    yield f"Python {platform.python_version()}"
+    for name in LIBRARIES:
+        try:
+            yield f"{name} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            continue
+
+
+def _json(workspace: Workspace, *parts: str) -> Any:
+    path = workspace.data(*parts)
+    return json.loads(path.read_text()) if path.is_file() else None
