@@ -46,7 +46,8 @@ _ESCAPES = {
     "≥": r"$\geq$",
     "≤": r"$\leq$",
 }
-# Characters that fit on a line, about; longer columns of text are broken.
+# Columns of a table whose headings fit on a line each, and characters that such a heading, or text, may have.
+_FEW = 6
 _WIDE = 26
 
 
@@ -84,8 +85,8 @@ def _section(table: Table) -> str:
 
 def _column(table: Table, place: int) -> str:
     if table.aligned_right[place]:
-        heading = len(table.columns[place])
-        return "r" if heading <= _WIDE else r">{\raggedleft\arraybackslash}p{32mm}"
+        fits = len(table.columns[place]) <= (_WIDE if len(table.columns) <= _FEW else _WIDE // 2)
+        return "r" if fits else r">{\raggedleft\arraybackslash}p{24mm}"
     widest = max((len(row.cells[place].text) for row in table.rows), default=0)
     if widest <= 2 * _WIDE:
         return "l"
