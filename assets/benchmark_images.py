@@ -1,30 +1,23 @@
-"""Labelled images of the emotion benchmarks (Table I), one partition a benchmark."""
+"""The photographs of the emotion benchmarks (Table I), one partition a benchmark."""
 
-import shutil
+import json
 import sys
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
 
-from assets.morphable_model import model_path, no_synthetic_heads
-from assets.params import BenchmarkImages
-from assets.pool import each
-from assets.stage import (
-    SKIPPED,
-    StageResult,
-    WorkspaceResource,
-    dataset_folder,
-    main,
-    materialise,
-    skip,
-    skipped,
-)
+from assets.rendered_benchmarks import STAGE as RENDERED
+from assets.rendered_benchmarks import dataset_root
+from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skip, skip_reason, skipped
 from assets.workspace import Workspace
 from models.emotion.labels import EMOTIONS
-from models.errors import DeepExp3DError
 from models.storage import written_whole
+
+if TYPE_CHECKING:
+    from models.emotion.benchmark_evaluation import OpenedBenchmark
 
 STAGE = "benchmark_images"
 
@@ -43,6 +36,7 @@ BENCHMARKS = {
 benchmarks = dg.StaticPartitionsDefinition(list(BENCHMARKS))
 
 
+# Where each benchmark's set lies below `data/datasets`, and its stand-in below `data/rendered_benchmarks`.
 FOLDERS = {
     "radfd_frontal": "rafd",
     "radfd_semiprofile": "rafd",
@@ -51,98 +45,77 @@ FOLDERS = {
     "rafdb": "rafdb",
     "cfee": "cfee",
     "ckplus": "ckplus",
+    "synthetic": "manifest",
     "custom": "custom",
 }
 
 
-@dataclass(frozen=True)
-class PersonJob:
-    """All posed images of one synthetic person."""
-
-    person: int
-    folder: Path
-    model: Path
-    settings: BenchmarkImages
-
-    def __str__(self) -> str:
-        return f"person {self.person}"
-
-
 def gather_benchmark_images(workspace: Workspace, benchmark: str) -> StageResult:
-    """Write `images.parquet` (path, subject, label) of one benchmark; render the synthetic one."""
-    if benchmark == "synthetic":
-        if reason := no_synthetic_heads(workspace):
-            return skipped(workspace, STAGE, reason, benchmark)
-        images = _rendered(workspace)
-    elif benchmark == "custom" and (root := dataset_folder(workspace, "custom")):
-        images = _labelled(workspace, root)
-    else:
+    """Write which photographs take part in a benchmark, and what is known of them."""
+    from models.emotion.benchmark_evaluation import open_benchmark
+
+    root = dataset_root(workspace, FOLDERS[benchmark])
+    if root is None and benchmark == "synthetic":
+        reason = skip_reason(workspace, RENDERED) or "skipped: rendered_benchmarks.people has no 'manifest'"
+        return skipped(workspace, STAGE, reason, benchmark)
+    if root is None:
         return skip(workspace, STAGE, BENCHMARKS[benchmark], FOLDERS[benchmark], benchmark)
+    opened = open_benchmark(_form_of(benchmark), root, seed=workspace.params.benchmark_images.seed)
     folder = workspace.data(STAGE, benchmark)
     (folder / SKIPPED).unlink(missing_ok=True)
-    with written_whole(folder / "images.parquet") as path:
-        images.to_parquet(path)
+    images = _save(workspace, opened, folder)
     picture = folder / "examples.jpg"
     _examples(workspace, images, picture)
     counts = images.groupby("label").size().reindex(EMOTIONS, fill_value=0)
     return StageResult(
         {
-            "data": "synthetic" if benchmark == "synthetic" else "real",
+            "data": "synthetic" if opened.contents.synthetic else "real",
             "images": len(images),
             "people": int(images.subject.nunique()),
             "images per emotion": counts.rename("images").reset_index(),
+            "differences from the published set": " ".join(opened.contents.problems) or "none",
             "examples": picture,
         }
     )
 
 
-def render_person(job: PersonJob) -> list[dict]:
-    """Render every emotion of one person; returns rows of the table."""
-    import cv2
+def load_benchmark(workspace: Workspace, benchmark: str) -> "OpenedBenchmark":
+    """The benchmark as `gather_benchmark_images` found it."""
+    from models.emotion.benchmark_evaluation import OpenedBenchmark, benchmark_called
+    from models.emotion.datasets.contents_file import load_contents
 
-    from models.morphable_model import MorphableModel
-    from models.rendering.synthetic_images import render_emotion_image
-
-    model = MorphableModel.load(job.model)
-    rows = []
-    for emotion in EMOTIONS:
-        for take in range(job.settings.takes):
-            path = job.folder / f"person{job.person:03d}_{emotion}_{take}.jpg"
-            picture = render_emotion_image(
-                model, emotion, job.person, take, seed=job.settings.seed, settings=job.settings.image
-            )
-            with written_whole(path) as temporary:
-                cv2.imwrite(str(temporary), picture.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-            rows.append({"path": path, "subject": f"synthetic-{job.person:03d}", "label": emotion})
-    return rows
+    folder = workspace.data(STAGE, benchmark)
+    about = json.loads((folder / "benchmark.json").read_text())
+    contents = load_contents(folder / "photographs.json", workspace.path(about["root"]))
+    known = benchmark_called(_form_of(benchmark))
+    if benchmark == "synthetic":
+        known = replace(known, name=benchmark, title="rendered people", description="every rendered image")
+    return OpenedBenchmark(known, contents, contents.photographs, about["seed"])
 
 
-def _rendered(workspace: Workspace) -> pd.DataFrame:
-    settings = workspace.params.benchmark_images
-    folder = workspace.data(STAGE, "synthetic", "images")
-    shutil.rmtree(folder, ignore_errors=True)
-    jobs = [PersonJob(person, folder, model_path(workspace), settings) for person in range(settings.people)]
-    rows = []
-    for _, outcome in each(render_person, jobs, workspace.workers, "posed images"):
-        if isinstance(outcome, DeepExp3DError):
-            raise outcome
-        rows += outcome
-    return _relative(workspace, pd.DataFrame(rows))
+def _form_of(benchmark: str) -> str:
+    """The benchmark of `models.emotion.benchmarks` that a partition is."""
+    return "custom" if benchmark == "synthetic" else benchmark
 
 
-def _labelled(workspace: Workspace, root: Path) -> pd.DataFrame:
-    from models.emotion.datasets import read_dataset
+def _save(workspace: Workspace, opened: "OpenedBenchmark", folder: Path) -> pd.DataFrame:
+    """Write the photographs, in full and as a table of paths, people and labels, which is returned."""
+    from models.emotion.datasets.contents_file import save_contents
 
-    images = read_dataset("manifest", root).photographs
-    return _relative(
-        workspace,
-        pd.DataFrame([{"path": i.path, "subject": i.subject or Path(i.path).name, "label": i.label} for i in images]),
+    save_contents(replace(opened.contents, photographs=opened.photographs), folder / "photographs.json")
+    about = {"root": opened.root.relative_to(workspace.root).as_posix(), "seed": opened.seed}
+    with written_whole(folder / "benchmark.json") as path:
+        path.write_text(json.dumps(about) + "\n")
+    images = pd.DataFrame(
+        {
+            "path": [photograph.path.relative_to(workspace.root).as_posix() for photograph in opened.photographs],
+            "subject": opened.people,
+            "label": opened.labels,
+        }
     )
-
-
-def _relative(workspace: Workspace, images: pd.DataFrame) -> pd.DataFrame:
-    images["path"] = [str(Path(path).relative_to(workspace.root)) for path in images.path]
-    return images.sort_values("path", ignore_index=True)
+    with written_whole(folder / "images.parquet") as path:
+        images.to_parquet(path)
+    return images
 
 
 def _examples(workspace: Workspace, images: pd.DataFrame, path: Path, people: int = 4) -> None:
@@ -167,14 +140,14 @@ def _examples(workspace: Workspace, images: pd.DataFrame, path: Path, people: in
     name=STAGE,
     group_name="emotion",
     partitions_def=benchmarks,
-    deps=["morphable_model"],
+    deps=["morphable_model", "rendered_benchmarks"],
     kinds={"dvc"},
 )
 def benchmark_images(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Paths and labels of a benchmark's images: neutral, angry, disgusted, fearful, happy, sad, surprised.
 
-    `synthetic` is rendered here; `custom` is whatever labelled images a user puts into `data/datasets/custom`; the
-    licensed sets say where they belong until they are there.
+    `synthetic` are rendered people; `custom` is whatever labelled images a user puts into `data/datasets/custom`; for
+    the licensed sets their rendered stand-ins serve until they are at `data/datasets`.
     """
     benchmark = context.partition_key
     return materialise(context, workspace, gather_benchmark_images, benchmark, stage=f"{STAGE}@{benchmark}")

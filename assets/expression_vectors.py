@@ -1,12 +1,15 @@
 """Expression of every benchmark image: the features of the emotion classifier (section III-D)."""
 
 import sys
+from collections.abc import Iterable
+from functools import partial
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from assets.benchmark_images import benchmarks
+from assets.benchmark_images import benchmarks, load_benchmark
 from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skip_reason, skipped
 from assets.workspace import Workspace
 from models.storage import written_whole
@@ -15,39 +18,47 @@ STAGE = "expression_vectors"
 
 
 def predict_expression_vectors(workspace: Workspace, benchmark: str) -> StageResult:
-    """Run landmarks, alignment and DeepExp3D on every image; an image without a face keeps a row without numbers."""
-    from models.expression.images import read_image
+    """Landmarks, alignment and DeepExp3D for every photograph; one without a face keeps a row without numbers."""
+    from models.emotion.detections import detect_photographs
+    from models.emotion.features import FeatureSources, compute_features
+    from models.expression.contract import expression_names
     from models.expression.predictor import Predictor
 
     if reason := skip_reason(workspace, "benchmark_images", benchmark):
         return skipped(workspace, STAGE, reason, benchmark)
-    images = pd.read_parquet(workspace.data("benchmark_images", benchmark, "images.parquet"))
-    predictor = Predictor.load(workspace.data("deepexp3d_export"), features_only=True)
-    rows = []
-    for row in tqdm(
-        images.itertuples(), total=len(images), desc=f"{benchmark}: expression", unit="image", mininterval=1.0
-    ):
-        faces = predictor(read_image(workspace.path(row.path)))
-        # The largest face is the one that the label speaks of.
-        values = faces[0].expression_whitened if faces else [float("nan")] * predictor.expression_size
-        rows.append(
-            {"path": row.path, "subject": row.subject, "label": row.label}
-            | {f"e_{place:02d}": float(value) for place, value in enumerate(values)}
-        )
-    table = pd.DataFrame(rows)
+    opened = load_benchmark(workspace, benchmark)
     folder = workspace.data(STAGE, benchmark)
     (folder / SKIPPED).unlink(missing_ok=True)
+    progress = partial(_bar, benchmark)
+    found = detect_photographs(
+        [photograph.path for photograph in opened.photographs], threads=workspace.workers, progress=progress
+    )
+    predictor = Predictor.load(workspace.data("deepexp3d_export"), features_only=True, threads=workspace.workers)
+    sources = FeatureSources(predictor, workers=workspace.workers)
+    vectors = compute_features("deepexp3d", opened.photographs, found, sources, progress=progress)
+    table = pd.read_parquet(workspace.data("benchmark_images", benchmark, "images.parquet"))
+    table[expression_names(predictor.expression_size)] = vectors.values
     with written_whole(folder / "vectors.parquet") as path:
         table.to_parquet(path)
-    without = table[table.filter(like="e_").isna().any(axis=1)]
+    without = table.loc[~vectors.found, ["path"]]
     return StageResult(
         {
-            "data": "synthetic" if benchmark == "synthetic" else "real",
+            "data": "synthetic" if opened.contents.synthetic else "real",
             "images": len(table),
             "without a face": len(without),
-            "faces not found in": without[["path"]],
+            "unreadable": len(found.unreadable),
+            "faces not found in": without,
         }
     )
+
+
+def load_vectors(workspace: Workspace, benchmark: str) -> np.ndarray:
+    """Vectors (F, n_e) in standard deviations, NaN without a face, of the photographs of `load_benchmark`."""
+    return pd.read_parquet(workspace.data(STAGE, benchmark, "vectors.parquet")).filter(like="e_").to_numpy(np.float64)
+
+
+def _bar(benchmark: str, items: Iterable, name: str, total: int | None) -> Iterable:
+    return tqdm(items, total=total, desc=f"{benchmark}: {name}", unit="image", mininterval=1.0)
 
 
 @dg.asset(

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
@@ -252,13 +252,19 @@ class Export(Section):
     registered_name: str
 
 
-class BenchmarkImages(Section):
-    """The synthetic emotion benchmark."""
+class RenderedBenchmarks(Section):
+    """Rendered sets in the layouts of real ones; `people` of each."""
 
-    people: int = Field(ge=2)
-    takes: int = Count
+    people: dict[str, Annotated[int, Field(ge=2)]]
     seed: int
-    image: SyntheticImageSettings
+    studio: SyntheticImageSettings
+    wild: SyntheticImageSettings
+
+
+class BenchmarkImages(Section):
+    """What is picked from a set."""
+
+    seed: int
 
 
 class EmotionClassifier(Section):
@@ -321,6 +327,7 @@ class Params(Section):
     expression_evaluation: ExpressionEvaluation
     deepexp3d_export: Export
     shipped_models: ShippedModels
+    rendered_benchmarks: RenderedBenchmarks
     benchmark_images: BenchmarkImages
     emotion_classifier: EmotionClassifier
     stress_detection: StressDetection

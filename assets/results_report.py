@@ -160,7 +160,8 @@ def _emotion(workspace: Workspace, measured: Measurements) -> list[dict[str, Any
     """The benchmarks that were run, each with its confusion matrix."""
     rows = []
     for name, results in measured.accuracies.items():
-        picture = workspace.data("emotion_classifier", name, "confusion.png")
+        # The paper's protocol comes first where there are two.
+        pictures = sorted(workspace.data("emotion_classifier", name).glob("confusion-*.png"))
         rows.append(
             {
                 "benchmark": name,
@@ -168,7 +169,7 @@ def _emotion(workspace: Workspace, measured: Measurements) -> list[dict[str, Any
                 "accuracy": results[0].accuracy,
                 "protocol": results[0].protocol,
                 "synthetic": results[0].synthetic,
-                "picture": picture if picture.is_file() else None,
+                "picture": pictures[0] if pictures else None,
             }
         )
     return rows

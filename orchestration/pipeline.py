@@ -25,8 +25,11 @@ class Step:
 STEPS = (
     Step(
         "prepare",
-        "Face model, detector weights and what they mean on it, synthetic videos and sample clips",
-        ("morphable_model", "landmark_weights", "landmark_correspondence", "synthetic_facevid", "sample_clips"),
+        "Face model, detector weights and what they mean on it, synthetic videos and photographs, sample clips",
+        (
+            *("morphable_model", "landmark_weights", "landmark_correspondence", "synthetic_facevid", "sample_clips"),
+            "rendered_benchmarks",
+        ),
     ),
     Step(
         "facevid_batches",

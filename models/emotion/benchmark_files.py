@@ -7,13 +7,18 @@ from models.emotion.benchmark_result import BenchmarkResult, comparison_json, wr
 from models.emotion.confusion_figure import confusion_figure
 from models.storage import written_whole
 
-FIGURES = "results.json"
+FIGURES = "metrics.json"
 PICTURE_DOTS_PER_INCH = 110
 
 
 def landmark_cache(folder: Path, backend: str) -> Path:
     """Where the landmarks of a backend are kept beside results."""
     return folder / f"landmarks-{backend}.npz"
+
+
+def confusion_picture(result: BenchmarkResult) -> str:
+    """Name of the picture of a result's confusion matrix in the folder that `write_folder` writes."""
+    return f"confusion-{result.features}-{result.protocol}.png"
 
 
 def write_figures(results: Sequence[BenchmarkResult], path: Path) -> None:
@@ -32,5 +37,5 @@ def write_folder(results: Sequence[BenchmarkResult], folder: Path) -> None:
         title = f"{result.title}: {result.features}, {result.description.partition(';')[0]}"
         if result.synthetic:
             title += " (rendered)"
-        with written_whole(folder / f"confusion-{stem}.png") as path:
+        with written_whole(folder / confusion_picture(result)) as path:
             confusion_figure(result.confusion, result.labels, title).savefig(path, dpi=PICTURE_DOTS_PER_INCH)

@@ -9,6 +9,7 @@ from assets.four_dfab_samples import write_scan_samples
 from assets.landmark_correspondence import learn_landmark_correspondence, load_detector_model, read_detector_errors
 from assets.morphable_model import build_morphable_model, load_model
 from assets.raw_videos import assign_batches
+from assets.rendered_benchmarks import render_benchmarks
 from assets.stage import SKIPPED, skip_reason
 from assets.synthetic_facevid import render_synthetic_facevid
 from models.errors import ModelMismatchError
@@ -56,6 +57,7 @@ def test_what_needs_synthetic_heads_says_that_it_was_skipped(workspace):
     for result in (
         render_synthetic_facevid(workspace),
         write_scan_samples(workspace),
+        render_benchmarks(workspace),
         gather_benchmark_images(workspace, "synthetic"),
     ):
         assert "synthetic heads need the embedded model" in result.skipped
