@@ -1,7 +1,9 @@
-"""Synthetic single images: posed emotions with labels, and dynamic scans whose expression is known (as in 4DFAB)."""
+"""Synthetic single images: posed emotions with labels, in the wild and in a studio with several cameras, and dynamic
+scans whose expression is known (as in 4DFAB).
+"""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,9 +19,12 @@ from models.rendering import surroundings
 from models.rendering.head import rotation_from_angles
 from models.rendering.sensor import sample_sensor
 from models.rendering.settings import SyntheticImageSettings, SyntheticVideoSettings
-from models.rendering.shading import sample_lighting
-from models.rendering.subject import sample_subject
+from models.rendering.shading import Lighting, sample_lighting
+from models.rendering.subject import Subject, sample_subject
 from models.rendering.synthetic_video import SyntheticVideo, require_renderable
+
+# Between the ears, behind the landmarks' centre.
+_HEAD_CENTRE = np.array([0.0, 0.0, -70.0])  # mm
 
 _POSED = tuple(emotion for emotion in EMOTION_PROTOTYPES if emotion != "neutral")
 
@@ -78,6 +83,22 @@ class SyntheticScan:
             yield _pictured(self.video, frame, self.emotion, self.subject)
 
 
+def posing_subject(
+    model: MorphableModel, subject: int, seed: int = 0, settings: SyntheticImageSettings | None = None
+) -> Subject:
+    """The person of a number, which takes longer to make than a picture: make it once where many are needed.
+
+    Raises
+    ------
+    ModelMismatchError
+        The model cannot be rendered.
+    """
+    require_renderable(model)
+    settings = settings or SyntheticImageSettings()
+    look = np.random.default_rng([seed, subject])
+    return sample_subject(model, look, settings.identity_spread, resting_spread=settings.resting_spread)
+
+
 def render_emotion_image(
     model: MorphableModel,
     emotion: str,
@@ -86,11 +107,13 @@ def render_emotion_image(
     yaw: float = 0.0,
     seed: int = 0,
     settings: SyntheticImageSettings | None = None,
+    person: Subject | None = None,
 ) -> SyntheticImage:
     """A posed emotion, by a subject who poses in a personal way, seen from `yaw` degrees.
 
     The same numbers give the same image. Intensity, personal habits, faint incidental movements and traces of other
-    emotions vary, so that emotions overlap as they do between people.
+    emotions vary, so that emotions overlap as they do between people. `person` is the `posing_subject` of the same
+    numbers, None to make it.
 
     Raises
     ------
@@ -104,7 +127,8 @@ def render_emotion_image(
     rng = np.random.default_rng([seed, subject, take, list(EMOTION_PROTOTYPES).index(emotion), 1])
     activations = posed_activations(emotion, subject, seed, settings, rng)
     angles = [yaw + rng.normal() * settings.yaw_spread, 4 * rng.normal(), 3 * rng.normal()]
-    video = _still_video(model, subject, seed, settings, activations[None], np.array([angles]), rng)
+    person = person or posing_subject(model, subject, seed, settings)
+    video = _still_video(model, person, settings, activations[None], np.array([angles]), rng)
     return _pictured(video, 0, emotion, subject)
 
 
@@ -134,8 +158,107 @@ def synthesise_scan(
         [rng.uniform(-largest_yaw, largest_yaw, frames), 5 * rng.normal(size=frames), 3 * rng.normal(size=frames)], 1
     )
     return SyntheticScan(
-        emotion, subject, intensity, _still_video(model, subject, seed, settings, activations, angles, rng)
+        emotion,
+        subject,
+        intensity,
+        _still_video(model, posing_subject(model, subject, seed, settings), settings, activations, angles, rng),
     )
+
+
+def studio_images(
+    model: MorphableModel,
+    emotion: str,
+    subject: int,
+    yaws: Sequence[float] = (0.0,),
+    intensities: Sequence[float] = (1.0,),
+    gaze: float = 0.0,
+    take: int = 0,
+    seed: int = 0,
+    settings: SyntheticImageSettings | None = None,
+    person: Subject | None = None,
+) -> list[list[SyntheticImage]]:
+    """A subject poses an emotion in a studio's even light, before a plain wall, with cameras all around.
+
+    Head and lights stand still in the world, and all cameras release at once: the images of one intensity show the same
+    face in the same light from several sides. Intensities follow one another as the frames of a sequence do.
+
+    Parameters
+    ----------
+    yaws : degrees, where the cameras see the head turned to; 0 is the frontal one
+    intensities : of the pose, 0 the face at rest and 1 the pose that `settings` make
+    gaze : degrees, to the subject's left
+    take : the same pose again is another take
+    person : the `posing_subject` of the same numbers, None to make it
+
+    Returns
+    -------
+    list of list of SyntheticImage
+        For every intensity, one image of each camera.
+
+    Raises
+    ------
+    ModelMismatchError
+        The model cannot be rendered.
+    """
+    settings = settings or SyntheticImageSettings()
+    rng = np.random.default_rng([seed, subject, take, list(EMOTION_PROTOTYPES).index(emotion), 4])
+    rest = _habit(subject, seed, settings)
+    peak = posed_activations(emotion, subject, seed, settings, rng)
+    activations = rest + np.asarray(intensities)[:, None] * (peak - rest)
+    nodding = [rng.normal() * settings.yaw_spread, 2 * rng.normal(), 1.5 * rng.normal()]
+    person = person or posing_subject(model, subject, seed, settings)
+    video = _still_video(model, person, settings, activations, np.tile(nodding, (len(activations), 1)), rng)
+    video = replace(
+        video,
+        gaze=np.tile([gaze, 0.0], (len(activations), 1)),
+        background=_wall(settings.size, rng),
+        lighting=_studio_lighting(rng),
+        sensor=replace(video.sensor, grey=False),
+    )
+    cameras = [
+        [_pictured(seen, frame, emotion, subject) for frame in range(len(activations))]
+        for seen in (_seen_from(video, yaw) for yaw in yaws)
+    ]
+    return [list(images) for images in zip(*cameras, strict=True)]
+
+
+def _seen_from(video: SyntheticVideo, yaw: float) -> SyntheticVideo:
+    """A video of a head and lights that stand still, from a camera that turned round the head's middle."""
+    around = rotation_from_angles(yaw, 0, 0)
+    frames = len(video.camera.scale)
+    scale, still = video.camera.scale[0], video.camera.rotation[0]
+    rotation = around @ still
+    place = video.camera.translation[0] + scale * ((still - rotation) @ _HEAD_CENTRE)[:2] * (1, -1)
+    return replace(
+        video,
+        camera=ScaledOrthographicCamera(
+            np.full(frames, scale), np.repeat(rotation[None], frames, 0), np.repeat(place[None], frames, 0)
+        ),
+        lighting=replace(video.lighting, directions=video.lighting.directions @ around.T),
+    )
+
+
+def _studio_lighting(rng: np.random.Generator) -> Lighting:
+    """Soft lamps from the front and both sides, so that no camera sees a dark face."""
+    azimuths = np.radians(np.array([-75.0, 0.0, 75.0]) + 5 * rng.normal(size=3))
+    directions = np.stack([np.sin(azimuths), np.full(3, 0.45), np.cos(azimuths)], axis=1)
+    strengths = 0.34 * rng.uniform(0.9, 1.1, (3, 1))
+    return Lighting(
+        directions=directions / np.linalg.norm(directions, axis=1, keepdims=True),
+        colours=strengths * np.ones(3),
+        ambient=np.full(3, 0.42),
+        gloss=rng.uniform(0.02, 0.08),
+        gloss_power=rng.uniform(8, 20),
+        occlusion=0.04,
+        shadow=0.0,
+    )
+
+
+def _wall(size: int, rng: np.random.Generator) -> np.ndarray:
+    """A plain wall (H, W, 3) float32, a little darker at one end."""
+    shade = rng.uniform(0.6, 0.95)
+    fall = np.linspace(1, rng.uniform(0.85, 1), size, dtype=np.float32)[:, None, None]
+    return np.float32(shade) * np.broadcast_to(fall, (size, size, 3)).astype(np.float32)
 
 
 def posed_activations(
@@ -159,17 +282,13 @@ def _habit(subject: int, seed: int, settings: SyntheticImageSettings) -> np.ndar
 
 def _still_video(
     model: MorphableModel,
-    subject: int,
-    seed: int,
+    person: Subject,
     settings: SyntheticImageSettings,
     activations: np.ndarray,
     angles: np.ndarray,
     rng: np.random.Generator,
 ) -> SyntheticVideo:
     """A video whose frames stand for themselves, with given activations (F, K) and angles (F, 3) in degrees."""
-    require_renderable(model)
-    look = np.random.default_rng([seed, subject])
-    person = sample_subject(model, look, settings.identity_spread, resting_spread=settings.resting_spread)
     frames, size = len(activations), settings.size
     rotation = np.stack([rotation_from_angles(*frame) for frame in angles])
     scale = size * rng.uniform(*settings.face_size, frames) / model.interocular_distance

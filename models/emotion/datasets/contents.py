@@ -7,6 +7,9 @@ from pathlib import Path
 
 from models.emotion.labels import EMOTIONS
 
+# The file that tells a rendered set from a real one.
+SYNTHETIC = "SYNTHETIC.txt"
+
 
 @dataclass(frozen=True)
 class Photograph:
@@ -65,3 +68,8 @@ class DatasetContents:
     def subjects(self) -> tuple[str, ...]:
         """The people, sorted; empty where the set does not tell."""
         return tuple(sorted({photograph.subject for photograph in self.photographs if photograph.subject is not None}))
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the photographs are rendered, which a file beside them or a folder above tells."""
+        return any((folder / SYNTHETIC).is_file() for folder in (self.root, self.root.parent))

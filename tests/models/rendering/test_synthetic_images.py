@@ -5,7 +5,14 @@ import pytest
 
 from models.morphable_model.expressions import EMOTION_PROTOTYPES
 from models.rendering.settings import SyntheticImageSettings
-from models.rendering.synthetic_images import posed_activations, render_emotion_image, synthesise_scan
+from models.rendering.shading import Lighting
+from models.rendering.synthetic_images import (
+    posed_activations,
+    posing_subject,
+    render_emotion_image,
+    studio_images,
+    synthesise_scan,
+)
 
 SETTINGS = SyntheticImageSettings(size=96)
 
@@ -79,3 +86,49 @@ def test_a_subject_is_one_person_in_scans_images_and_videos(embedded_model):
     image = render_emotion_image(embedded_model, "neutral", 5, settings=SETTINGS)
     scan = synthesise_scan(embedded_model, "fearful", 5, frames=3, settings=SETTINGS)
     np.testing.assert_array_equal(image.identity, scan.identity)
+
+
+STUDIO = SyntheticImageSettings(size=96, yaw_spread=1.0, largest_noise=0.0, largest_blur=0.0)
+
+
+def test_studio_cameras_see_one_face_in_one_light_from_their_own_sides(embedded_model):
+    ((left, front, right),) = studio_images(embedded_model, "happy", 0, yaws=(-45, 0, 90), settings=STUDIO)
+    assert abs(left.yaw + 45) < 6
+    assert abs(front.yaw) < 6
+    assert abs(right.yaw - 90) < 6
+    np.testing.assert_array_equal(left.expression, right.expression)
+    np.testing.assert_array_equal(left.identity, right.identity)
+    # The cameras stand equally far away and look at the middle of the head.
+    np.testing.assert_allclose(left.camera.scale, right.camera.scale)
+    centres = [shown.camera.project(np.array([[0.0, 0.0, -70.0]]))[0, 0] for shown in (left, front, right)]
+    np.testing.assert_allclose(centres, np.tile(centres[0], (3, 1)), atol=1e-9)
+
+
+def test_studio_lights_stay_where_they_are_when_the_camera_moves(embedded_model, monkeypatch):
+    lamp = Lighting(np.array([[1.0, 0, 0]]), np.ones((1, 3)), np.full(3, 0.1), 0.0, 10.0, 0.0, 0.0)
+    monkeypatch.setattr("models.rendering.synthetic_images._studio_lighting", lambda rng: lamp)
+    ((front, side),) = studio_images(embedded_model, "neutral", 0, yaws=(0, -90), settings=STUDIO)
+    # The lamp on the subject's left lights one half of the face; the camera beside it sees that half alone.
+    face = front.image[:, 38:58].mean(axis=(0, 2))
+    assert face[-4:].mean() > face[:4].mean() + 10
+    assert side.image[40:60, 30:60].mean() > front.image[40:60, 38:48].mean() + 10
+
+
+def test_the_frames_of_a_studio_sequence_go_from_rest_to_the_pose(embedded_model):
+    frames = studio_images(embedded_model, "surprised", 2, intensities=(0.0, 0.5, 1.0), settings=STUDIO)
+    first, middle, last = (frame[0] for frame in frames)
+    np.testing.assert_allclose(middle.expression, (first.expression + last.expression) / 2, atol=1e-9)
+    np.testing.assert_array_equal(first.camera.rotation, last.camera.rotation)
+    ((posed,),) = studio_images(embedded_model, "surprised", 2, settings=STUDIO)
+    np.testing.assert_allclose(last.expression, posed.expression, atol=1e-9)
+
+
+def test_a_person_who_is_made_once_looks_the_same_in_every_picture(embedded_model):
+    person = posing_subject(embedded_model, 3, settings=STUDIO)
+    for given in (None, person):
+        ((shown,),) = studio_images(embedded_model, "sad", 3, gaze=20.0, settings=STUDIO, person=given)
+        wild = render_emotion_image(embedded_model, "sad", 3, settings=STUDIO, person=given)
+        if given is None:
+            expected = shown, wild
+    np.testing.assert_array_equal(shown.image, expected[0].image)
+    np.testing.assert_array_equal(wild.image, expected[1].image)

@@ -1,8 +1,17 @@
-"""Small image files wherever a layout wants them."""
+"""A model to render with, and small image files wherever a layout wants them."""
 
 import cv2
 import numpy as np
 import pytest
+
+from models.morphable_model import MorphableModel
+from models.morphable_model.embedded import EmbeddedModelSettings, build_embedded_model
+
+
+@pytest.fixture(scope="session")
+def renderable_model() -> MorphableModel:
+    """A small embedded model, built once: rendering needs its face units and skin masks."""
+    return build_embedded_model(EmbeddedModelSettings(heads=200, sequences=20, sequence_frames=90))
 
 
 @pytest.fixture
