@@ -144,7 +144,7 @@ def _log(
     name=STAGE,
     group_name="emotion",
     partitions_def=benchmarks,
-    deps=["expression_vectors"],
+    deps=["benchmark_images", "expression_vectors"],
     kinds={"scikitlearn", "mlflow"},
 )
 def emotion_classifier(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:

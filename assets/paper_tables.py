@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from assets import versioning
+from assets.deepexp3d import only_synthetic
 from assets.experiments import flattened
 from assets.stage import dataset_folder, skip_reason
 from assets.workspace import Workspace
@@ -26,6 +27,7 @@ def gather_measurements(workspace: Workspace) -> Measurements:
     reasons = {name: skip_reason(workspace, "emotion_classifier", name) for name in benchmarks}
     reasons |= {stage: skip_reason(workspace, stage) for stage in ("stress_detection", "view_invariance")}
     accuracies = {name: _json(workspace, "emotion_classifier", name, "metrics.json") for name in benchmarks}
+    expression = _json(workspace, "expression_evaluation", "metrics.json")
     inference = workspace.path("reports", INFERENCE)
     return Measurements(
         accuracies={name: accuracies_of(metrics) for name, metrics in accuracies.items() if metrics is not None},
@@ -35,7 +37,7 @@ def gather_measurements(workspace: Workspace) -> Measurements:
         inference=json.loads(inference.read_text()) if inference.is_file() else None,
         stress=_json(workspace, "stress_detection", "metrics.json"),
         views=_json(workspace, "view_invariance", "metrics.json") or {},
-        expression=_json(workspace, "expression_evaluation", "metrics.json"),
+        expression=None if expression is None else expression | {"synthetic": only_synthetic(workspace)},
     )
 
 

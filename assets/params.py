@@ -252,10 +252,18 @@ class Export(Section):
     registered_name: str
 
 
+class RenderedStressSet(Section):
+    """Rendered stress videos."""
+
+    people: int = Field(ge=2)
+    frames: int = Field(ge=10)
+
+
 class RenderedBenchmarks(Section):
     """Rendered sets in the layouts of real ones; `people` of each."""
 
     people: dict[str, Annotated[int, Field(ge=2)]]
+    stress: RenderedStressSet | None
     seed: int
     studio: SyntheticImageSettings
     wild: SyntheticImageSettings

@@ -1,6 +1,7 @@
-"""Small rendered sets in the publishers' layouts: what the emotion benchmarks run on where nobody has the real ones."""
+"""Small rendered sets in the publishers' layouts: what benchmarks run on where the real sets are not at hand."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -10,12 +11,15 @@ from assets.stage import SKIPPED, StageResult, WorkspaceResource, dataset_folder
 from assets.workspace import Workspace
 
 STAGE = "rendered_benchmarks"
+STRESS = "srd15"
 
 
 def render_benchmarks(workspace: Workspace) -> StageResult:
     """Write a folder for each set of Table I, in its publisher's layout, with a file that says that it is rendered."""
     from models.emotion.datasets import read_dataset
     from models.emotion.datasets.rendered_layouts import RenderedLayoutSettings, write_rendered_dataset
+    from models.emotion.rendered_stress_set import write_rendered_stress_set
+    from models.emotion.stress_videos import read_manifest
 
     settings = workspace.params.rendered_benchmarks
     if not settings.people:
@@ -31,8 +35,13 @@ def render_benchmarks(workspace: Workspace) -> StageResult:
         write_rendered_dataset(
             name, folder, model, people=people, seed=settings.seed, settings=layout, workers=workspace.workers
         )
-        counts[name] = len(read_dataset(name, folder).photographs)
-    return StageResult({"data": "synthetic", **{f"{name} images": count for name, count in counts.items()}})
+        counts[f"{name} images"] = len(read_dataset(name, folder).photographs)
+    if settings.stress is not None:
+        video = replace(workspace.params.synthetic_facevid.video, frames=settings.stress.frames)
+        folder = workspace.data(STAGE, STRESS)
+        write_rendered_stress_set(folder, model, people=settings.stress.people, seed=settings.seed, settings=video)
+        counts[f"{STRESS} videos"] = len(read_manifest(folder))
+    return StageResult({"data": "synthetic", **counts})
 
 
 def dataset_root(workspace: Workspace, dataset: str) -> Path | None:
@@ -45,7 +54,7 @@ def dataset_root(workspace: Workspace, dataset: str) -> Path | None:
 
 @dg.asset(name=STAGE, group_name="emotion", deps=["morphable_model"], kinds={"dvc"})
 def rendered_benchmarks(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-    """RaFD, KDEF, RAF-DB, CFEE and CK+ as their publishers lay them out, with a few rendered people.
+    """RaFD, KDEF, RAF-DB, CFEE, CK+ and SRD'15 as their publishers lay them out, with a few rendered people.
 
     Every reader, protocol and table can be tried on them. They are labelled synthetic wherever they show, and a set at
     `data/datasets` takes the place of its stand-in.

@@ -7,16 +7,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from assets import experiments
-from assets.stage import (
-    SKIPPED,
-    StageResult,
-    WorkspaceResource,
-    dataset_folder,
-    main,
-    materialise,
-    skip,
-    skipped,
-)
+from assets.rendered_benchmarks import dataset_root
+from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skip, skipped
 from assets.workspace import Workspace
 from models.emotion.stress_videos import COLUMNS, MANIFEST, SYNTHETIC_MARK
 from models.packages import sha256_of
@@ -32,7 +24,7 @@ def detect_stress(workspace: Workspace) -> StageResult:
     from models.expression.predictor import Predictor
     from models.expression.runtime import NETWORK
 
-    root = dataset_folder(workspace, FOLDER)
+    root = dataset_root(workspace, FOLDER)
     if root is None:
         return skip(workspace, STAGE, "SRD'15", FOLDER)
     if not (root / MANIFEST).is_file():
@@ -111,11 +103,13 @@ def _log(metrics: dict, folder) -> None:
         mlflow.log_artifact(str(folder / name))
 
 
-@dg.asset(name=STAGE, group_name="emotion", deps=["deepexp3d_export"], kinds={"scikitlearn", "mlflow"})
+@dg.asset(
+    name=STAGE, group_name="emotion", deps=["deepexp3d_export", "rendered_benchmarks"], kinds={"scikitlearn", "mlflow"}
+)
 def stress_detection(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Stress in video: 5 folds by subject, 10 repeats, accuracy of frames and of videos in each phase (Table IV).
 
-    Runs on SRD'15, or any other set in the form of its manifest; skipped where there is none.
+    Runs on SRD'15, or any other set in the form of its manifest, and until it is there on rendered people.
     """
     return materialise(context, workspace, detect_stress)
 

@@ -7,15 +7,8 @@ import dagster as dg
 import pandas as pd
 from tqdm import tqdm
 
-from assets.stage import (
-    SKIPPED,
-    StageResult,
-    WorkspaceResource,
-    dataset_folder,
-    main,
-    materialise,
-    skipped,
-)
+from assets.rendered_benchmarks import dataset_root
+from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skipped
 from assets.workspace import Workspace
 from models.errors import DatasetError
 from models.storage import written_whole
@@ -28,11 +21,14 @@ SETS = {"rafd": "RaFD", "kdef": "KDEF"}
 
 
 def measure_view_invariance(workspace: Workspace) -> StageResult:
-    """Compare turned with frontal photographs in the sets that are there; without any, say where they belong."""
+    """Compare turned with frontal photographs in the sets that are there, or in their rendered stand-ins.
+
+    Without any, say where they belong.
+    """
     from models.emotion.view_invariance import view_figure
     from models.expression.predictor import Predictor
 
-    roots = {name: root for name in SETS if (root := dataset_folder(workspace, name)) is not None}
+    roots = {name: root for name in SETS if (root := dataset_root(workspace, name)) is not None}
     if not roots:
         places = " or ".join(f"{title} at data/datasets/{name}" for name, title in SETS.items())
         return skipped(workspace, STAGE, f"skipped: put {places} (see docs/datasets.md)")
@@ -58,7 +54,8 @@ def measure_view_invariance(workspace: Workspace) -> StageResult:
             table.to_csv(path)
     picture = folder / "views.png"
     with written_whole(picture) as path:
-        view_figure({SETS[name]: result for name, result in results.items()}).savefig(path, dpi=110)
+        names = {name: f"{SETS[name]} (synthetic)" if metrics[name]["synthetic"] else SETS[name] for name in results}
+        view_figure({names[name]: result for name, result in results.items()}).savefig(path, dpi=110)
     rows = [
         {
             "set": SETS[name],
@@ -82,7 +79,6 @@ def measure_view_invariance(workspace: Workspace) -> StageResult:
 
 def _compared(workspace: Workspace, name: str, root, predictor) -> tuple:
     """The result for one set, and its part of `metrics.json`."""
-    from models.emotion.benchmark_evaluation import SYNTHETIC_MARK
     from models.emotion.datasets import read_dataset
     from models.emotion.detections import detect_photographs
     from models.emotion.features import FeatureSources, compute_features
@@ -101,16 +97,15 @@ def _compared(workspace: Workspace, name: str, root, predictor) -> tuple:
     sources = FeatureSources(predictor=predictor, workers=workspace.workers)
     table = compute_features("deepexp3d", contents.photographs, detections, sources, progress=progress)
     result = compare_views(contents.photographs, table.values)
-    synthetic = (root / SYNTHETIC_MARK).is_file()
-    return result, result.to_json() | {"synthetic": synthetic, "problems": list(contents.problems)}
+    return result, result.to_json() | {"synthetic": contents.synthetic, "problems": list(contents.problems)}
 
 
-@dg.asset(name=STAGE, group_name="emotion", deps=["deepexp3d_export"], kinds={"onnx", "dvc"})
+@dg.asset(name=STAGE, group_name="emotion", deps=["deepexp3d_export", "rendered_benchmarks"], kinds={"onnx", "dvc"})
 def view_invariance(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Mean squared difference of e between turned and frontal photographs of one moment, by angle; the paper states
     0.008 for semi-profiles of RaFD.
 
-    Runs on RaFD and KDEF, whichever is there; skipped where neither is.
+    Runs on RaFD and KDEF, each of which rendered people stand in for where it is absent.
     """
     return materialise(context, workspace, measure_view_invariance)
 

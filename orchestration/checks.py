@@ -270,6 +270,21 @@ def _deepexp3d_export(workspace: Workspace) -> Findings:
     yield "agrees with torch", metrics["largest_difference"] < 1e-3, metrics["largest_difference"]
 
 
+@contract("rendered_benchmarks")
+def _rendered_benchmarks(workspace: Workspace) -> Findings:
+    """Sets that say that they are rendered, with all seven emotions where their layout has them."""
+    from models.emotion.datasets import read_dataset
+
+    if reason := skip_reason(workspace, "rendered_benchmarks"):
+        yield "skipped", True, reason
+        return
+    for name in workspace.params.rendered_benchmarks.people:
+        folder = workspace.data("rendered_benchmarks", name)
+        contents = read_dataset(name, folder)
+        yield f"{folder.name}: labelled synthetic", contents.synthetic, ""
+        yield f"{folder.name}: all emotions", all(contents.counts.values()), contents.counts
+
+
 @contract("benchmark_images")
 def _benchmark_images(workspace: Workspace) -> Findings:
     """Known labels; every file there."""

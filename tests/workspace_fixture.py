@@ -48,6 +48,7 @@ TINY = {
     "expression_evaluation.robustness.light": [60.0],
     "expression_evaluation.robustness.yaw": [30.0],
     "rendered_benchmarks.people": {"manifest": 6, "kdef": 4},
+    "rendered_benchmarks.stress": None,
     "rendered_benchmarks.wild.size": 192,
     "rendered_benchmarks.studio.size": 192,
     "emotion_classifier.folds": 3,
