@@ -27,8 +27,6 @@ from models.errors import DatasetError
 if TYPE_CHECKING:
     from models.morphable_model.model import MorphableModel
 
-# A file of this name in a set's folder says that its photographs are rendered.
-SYNTHETIC_MARK = "SYNTHETIC.txt"
 # What happens to photographs in which no face is found.
 WITHOUT_FACE = ("leave_out", "wrong")
 # Attributes by which accuracies are told apart.
@@ -304,7 +302,7 @@ def evaluate_features(
         description=protocol.description,
         measure=str(protocol.measure),
         by_subject=protocol.keeps_people_together,
-        synthetic=(opened.root / SYNTHETIC_MARK).is_file(),
+        synthetic=opened.contents.synthetic,
         without_face=without_face,
         labels=present,
         accuracy=float(np.mean(repeats)),

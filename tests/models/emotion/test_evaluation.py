@@ -7,6 +7,8 @@ import pytest
 
 from models.emotion.evaluation import cross_validate, train_classifier
 from models.emotion.labels import EMOTIONS
+from models.emotion.protocols import LEARNED
+from models.emotion.search import search
 from models.emotion.settings import EvaluationSettings
 
 
@@ -43,6 +45,46 @@ def test_a_copied_person_gives_nothing_away_when_people_are_known(quick_search):
     mixed = cross_validate(features, labels, None, EvaluationSettings(5, 1, quick_search), seed=0)
     assert mixed.accuracy > 0.95
     assert kept_apart.accuracy < 0.75
+
+
+def test_given_folds_are_kept_and_what_is_in_none_of_them_is_only_learned_from(expressions, quick_search):
+    features, labels, _ = expressions
+    folds = np.full((2, len(labels)), LEARNED)
+    folds[0, :21], folds[1, 21:63], folds[1, 63:70] = 0, 0, 1
+    result = cross_validate(features, labels, None, EvaluationSettings(search=quick_search), seed=0, folds=folds)
+    np.testing.assert_array_equal(result.predictions != "", folds != LEARNED)
+    assert len(result.parameters) == 3
+    first, second = ((result.predictions[r] == labels)[folds[r] != LEARNED].mean() for r in range(2))
+    assert result.accuracy == pytest.approx((first + second) / 2)
+    assert result.confusion.sum() == 21 + 49
+
+
+def test_processes_side_by_side_change_nothing(expressions, quick_search):
+    settings = EvaluationSettings(3, 1, replace(quick_search, evaluations=2))
+    alone, together = (cross_validate(*expressions, settings, seed=0, workers=workers) for workers in (1, 2))
+    np.testing.assert_array_equal(alone.predictions, together.predictions)
+    assert alone.parameters == together.parameters
+
+
+def test_large_training_parts_are_thinned(expressions, quick_search, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(
+        "models.emotion.evaluation.search",
+        lambda features, *arguments, **options: sizes.append(len(features)) or search(features, *arguments, **options),
+    )
+    settings = EvaluationSettings(3, 1, replace(quick_search, evaluations=1), most_samples=70)
+    result = cross_validate(*expressions, settings, seed=0)
+    assert sizes == [70, 70, 70]
+    assert result.accuracy > 0.6
+
+
+def test_progress_sees_every_fold(expressions, quick_search):
+    seen = []
+    settings = EvaluationSettings(3, 2, replace(quick_search, evaluations=1))
+    cross_validate(
+        *expressions, settings, seed=0, progress=lambda items, name, total: seen.append((name, total)) or items
+    )
+    assert seen == [("folds", 6)] + [("settings", 1)] * 6
 
 
 def test_classes_that_do_not_occur_are_left_out(expressions, quick_search):
