@@ -1,7 +1,7 @@
 """Tables I to IV and the errors of sections IV-A and IV-C: published figures, and those measured here beside them.
 
-A figure that was not measured says why. Figures of rendered faces are marked synthetic: they tell that everything
-works, and are no measurement of any published benchmark.
+A figure that was not measured says why. Figures of rendered faces are marked synthetic and stand in tables and rows of
+their own: they tell that everything works, and are no measurement of any published benchmark.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,8 @@ from models.emotion.report.measurements import MeasuredAccuracy, Measurements
 
 NOT_RUN = "not run: data absent"
 NOT_MEASURED = "not measured"
+# Of people who are nobody's benchmark but this project's.
+RENDERED_BENCHMARK = "synthetic"
 # What the paper classifies: the network's expressions.
 OWN_FEATURES = "deepexp3d"
 # In the cells after one that says why there is nothing.
@@ -83,6 +85,7 @@ def all_tables(measured: Measurements) -> tuple[Table, ...]:
         stress_table(measured),
         expression_error_table(measured),
         view_table(measured),
+        *rendered_tables(measured),
         disagreements_table(),
     )
 
@@ -201,9 +204,9 @@ def accuracy_table(measured: Measurements) -> Table:
 
 
 def further_accuracies_table(measured: Measurements) -> Table:
-    """Benchmarks without a figure in Table III: semi-profiles, other sets, rendered people."""
+    """Benchmarks without a figure in Table III: semi-profiles and other sets."""
     in_table = {row.benchmark for row in published.ACCURACIES}
-    names = [name for name in measured.benchmark_titles if name not in in_table]
+    names = [name for name in measured.benchmark_titles if name not in in_table | {RENDERED_BENCHMARK}]
     rows = []
     for name in names:
         paper, subject, remark = _measured_cells(measured, name)
@@ -264,7 +267,7 @@ def class_accuracy_table(measured: Measurements) -> Table:
     """The classes whose accuracies section IV-A names."""
     rows = []
     for benchmark, classes in published.CLASS_ACCURACIES.items():
-        results = measured.accuracies.get(benchmark, ())
+        results = _of_data(measured, benchmark, synthetic=False)
         for place, (emotion, accuracy) in enumerate(classes.items()):
             cells = (_not_run(measured, benchmark), Cell(NOTHING, Kind.ABSENT))
             if results:
@@ -293,8 +296,7 @@ _STRESS_LEVELS = {
 
 def stress_table(measured: Measurements) -> Table:
     """Table IV, with frames and whole videos as measured here."""
-    stress = measured.stress
-    kind = Kind.SYNTHETIC if stress and stress.get("synthetic") else Kind.MEASURED
+    stress = None if _rendered_stress(measured) else measured.stress
     rows = []
     for row in published.STRESS:
         result = None
@@ -302,13 +304,13 @@ def stress_table(measured: Measurements) -> Table:
             result = stress["average"] if row.phase is None else stress["phases"].get(row.phase, {}).get("accuracy")
         cells = [_not_run(measured, "stress_detection"), *[Cell(NOTHING, Kind.ABSENT)] * (len(_STRESS_LEVELS) - 1)]
         if result:
-            cells = [_repeated(result[level], kind) for level in _STRESS_LEVELS]
+            cells = _stress_cells(result, Kind.MEASURED)
         numbers = [Cell(f"{value:.2f}", Kind.NUMBER) for value in (row.head_motility, row.dwnet, row.paper)]
         rows.append(Row((Cell(row.name), *numbers, *cells), own=row.phase is None, first=row.phase is None))
     known = {row.phase for row in published.STRESS}
     for phase, result in (stress or {"phases": {}})["phases"].items():
         if phase not in known:
-            cells = [_repeated(result["accuracy"][level], kind) for level in _STRESS_LEVELS]
+            cells = _stress_cells(result["accuracy"], Kind.MEASURED)
             rows.append(Row((Cell(result["title"]), Cell(""), Cell(""), Cell(""), *cells)))
     return Table(
         name="table_4",
@@ -330,6 +332,7 @@ _METHODS_HERE = {
 def expression_error_table(measured: Measurements) -> Table:
     """Section IV-C: error of e against whole-video fits."""
     expression = measured.expression or {}
+    kind = Kind.SYNTHETIC if expression.get("synthetic") else Kind.MEASURED
     fitted = {row["method"]: row["mse"] for row in expression.get("errors", ()) if row["against"] == "whole-video fit"}
     counterparts = {published.PAPER: "deepexp3d_finetuned", "Linear shape model fitting [31]": "per-frame linear fit"}
     rows = [
@@ -337,7 +340,9 @@ def expression_error_table(measured: Measurements) -> Table:
             (
                 Cell(method),
                 Cell(f"{mse:.3f}", Kind.NUMBER),
-                _error(fitted, counterparts[method]) if method in counterparts else Cell("not rebuilt", Kind.ABSENT),
+                _error(fitted, counterparts[method], kind)
+                if method in counterparts
+                else Cell("not rebuilt", Kind.ABSENT),
             ),
             own=method == published.PAPER,
         )
@@ -345,7 +350,7 @@ def expression_error_table(measured: Measurements) -> Table:
     ]
     for place, method in enumerate(name for name in fitted if name not in counterparts.values()):
         words = _METHODS_HERE.get(method, method)
-        rows.append(Row((Cell(f"here: {words}"), Cell(""), _error(fitted, method)), first=place == 0))
+        rows.append(Row((Cell(f"here: {words}"), Cell(""), _error(fitted, method, kind)), first=place == 0))
     return Table(
         name="expression_errors",
         number="Section IV-C",
@@ -365,23 +370,24 @@ _SETS = {"rafd": "RaFD", "kdef": "KDEF"}
 
 def view_table(measured: Measurements) -> Table:
     """Section IV-A: how far e of one moment is apart between angles."""
+    real = {name: result for name, result in measured.views.items() if not result.get("synthetic")}
     rows = [
         Row(
             (
                 Cell("RaFD"),
                 Cell("semi-profile, 45°"),
                 Cell(f"{published.VIEW_MSE:.3f}", Kind.NUMBER),
-                *_view_cells(measured, "rafd", (measured.views.get("rafd") or {}).get("semi_profile")),
+                *_view_cells(measured, "rafd", (real.get("rafd") or {}).get("semi_profile")),
             ),
             own=True,
         )
     ]
     for name, result in measured.views.items():
         for place, view in enumerate(result["views"]):
-            mark = " (synthetic)" if result.get("synthetic") else ""
+            mark = ", rendered (synthetic)" if result.get("synthetic") else ""
             cells = (Cell(_SETS.get(name, name) + mark), Cell(f"{view['view']:+.0f}°"), Cell(""))
             rows.append(Row((*cells, *_view_cells(measured, name, view)), first=place == 0))
-    if "kdef" not in measured.views:
+    if "kdef" not in real:
         rows.append(Row((Cell("KDEF"), Cell("45°, 90°"), Cell(""), *_view_cells(measured, "kdef", None))))
     unseen = (measured.expression or {}).get("unseen_people") or {}
     key = "deepexp3d_finetuned_view_invariance_mse"
@@ -414,6 +420,49 @@ def view_table(measured: Measurements) -> Table:
     )
 
 
+def rendered_tables(measured: Measurements) -> tuple[Table, ...]:
+    """What was measured on rendered stand-ins in the layouts of the sets; no table where there were none."""
+    rows = []
+    for benchmark in measured.accuracies:
+        results = _of_data(measured, benchmark, synthetic=True)
+        if results:
+            title = measured.benchmark_titles.get(benchmark, benchmark)
+            rows.append(Row((Cell(title), *map(_accuracy, _by_protocol(results)), _images(results))))
+    tables = []
+    if rows:
+        tables.append(
+            Table(
+                name="rendered_accuracies",
+                number="Synthetic",
+                title="Accuracy on rendered people in the layouts of the sets, %",
+                columns=("layout", "here: paper's protocol", "here: by subject", "measured on"),
+                aligned_right=(False, True, True, False),
+                rows=tuple(rows),
+                notes=(
+                    "Rendered faces take the place of absent sets, so that every step is tried; nothing published "
+                    "can be compared with them.",
+                ),
+            )
+        )
+    if stress := _rendered_stress(measured):
+        phases = [(result["title"], result["accuracy"]) for result in stress["phases"].values()]
+        tables.append(
+            Table(
+                name="rendered_stress",
+                number="Synthetic",
+                title="Accuracy of stress detection on rendered videos, %",
+                columns=("phase", *_STRESS_LEVELS.values()),
+                aligned_right=(False, *[True] * len(_STRESS_LEVELS)),
+                rows=tuple(
+                    Row((Cell(title), *_stress_cells(accuracy, Kind.SYNTHETIC)))
+                    for title, accuracy in [*phases, ("Average", stress["average"])]
+                ),
+                notes=tuple(_stress_notes(stress)),
+            )
+        )
+    return tuple(tables)
+
+
 def disagreements_table() -> Table:
     """Where the paper's text, its tables and the sets' publishers disagree."""
     return Table(
@@ -428,18 +477,18 @@ def disagreements_table() -> Table:
 
 def _measured_cells(measured: Measurements, benchmark: str) -> tuple[Cell, Cell, Cell]:
     """Accuracy by the paper's protocol, accuracy by subject, and what was measured on."""
-    results = measured.accuracies.get(benchmark, ())
+    results = _of_data(measured, benchmark, synthetic=False)
     if not results:
-        absent = _not_run(measured, benchmark)
-        return absent, Cell(NOTHING, Kind.ABSENT), Cell("")
-    paper, subject = _by_protocol(results)
-    some = results[0]
-    remark = f"{some.images:,} {'rendered ' if some.synthetic else ''}images" if some.images else ""
-    return (
-        _accuracy(paper),
-        _accuracy(subject),
-        Cell(f"{remark} (synthetic)" if some.synthetic else remark, Kind.SYNTHETIC if some.synthetic else Kind.TEXT),
-    )
+        return _not_run(measured, benchmark), Cell(NOTHING, Kind.ABSENT), Cell("")
+    return (*map(_accuracy, _by_protocol(results)), _images(results))
+
+
+def _of_data(measured: Measurements, benchmark: str, *, synthetic: bool) -> list[MeasuredAccuracy]:
+    return [result for result in measured.accuracies.get(benchmark, ()) if result.synthetic is synthetic]
+
+
+def _images(results: Sequence[MeasuredAccuracy]) -> Cell:
+    return Cell(f"{results[0].images:,} images" if results[0].images else "")
 
 
 def _by_protocol(results: Sequence[MeasuredAccuracy]) -> tuple[MeasuredAccuracy | None, MeasuredAccuracy | None]:
@@ -475,6 +524,14 @@ def _per_cent(accuracy: float, deviation: float | None) -> str:
     return f"{accuracy:.2f}" if deviation is None else f"{accuracy:.2f} ± {deviation:.2f}"
 
 
+def _rendered_stress(measured: Measurements) -> Mapping[str, Any] | None:
+    return measured.stress if measured.stress and measured.stress.get("synthetic") else None
+
+
+def _stress_cells(accuracies: Mapping[str, Mapping[str, float]], kind: Kind) -> list[Cell]:
+    return [_repeated(accuracies[level], kind) for level in _STRESS_LEVELS]
+
+
 def _repeated(value: Mapping[str, float], kind: Kind) -> Cell:
     return Cell(_per_cent(100 * value["mean"], 100 * value["deviation"]), kind)
 
@@ -485,16 +542,15 @@ def _seconds(figures: Mapping[str, float], key: str) -> Cell:
     return Cell(f"{figures[key] / 1e3:.4f}", Kind.MEASURED)
 
 
-def _error(errors: Mapping[str, float], method: str) -> Cell:
+def _error(errors: Mapping[str, float], method: str, kind: Kind) -> Cell:
     if method not in errors:
         return Cell(NOT_MEASURED, Kind.ABSENT)
-    return Cell(f"{errors[method]:.3f}", Kind.MEASURED)
+    return Cell(f"{errors[method]:.3f}", kind)
 
 
 def _view_cells(measured: Measurements, name: str, view: Mapping[str, Any] | None) -> tuple[Cell, Cell, Cell]:
     if view is None:
-        reason = Cell(NOT_MEASURED, Kind.ABSENT) if name in measured.views else _not_run(measured, "view_invariance")
-        return reason, Cell(""), Cell("")
+        return _not_run(measured, "view_invariance"), Cell(""), Cell("")
     kind = Kind.SYNTHETIC if measured.views[name].get("synthetic") else Kind.MEASURED
     share = "" if view["share"] is None else f"{100 * view['share']:.0f} %"
     return Cell(f"{view['mse']:.3f}", kind), Cell(share, kind), Cell(f"{view['pairs']:,}", kind)
@@ -504,8 +560,6 @@ def _stress_notes(stress: Mapping[str, Any] | None) -> Iterable[str]:
     if stress is None:
         yield "Frames are what the paper counts; the other columns judge each video as a whole."
         return
-    if stress.get("synthetic"):
-        yield "Measured on rendered videos: synthetic."
     chances: Sequence[str] = [
         f"{result['title']} {100 * result['chance']['frames']:.1f} and {100 * result['chance']['videos']:.1f}"
         for result in stress["phases"].values()

@@ -6,7 +6,7 @@ import pytest
 
 from models.emotion import published
 from models.emotion.report.measurements import FoundSet, MeasuredAccuracy, Measurements, accuracies_of
-from models.emotion.report.tables import NOT_MEASURED, NOT_RUN, Kind, all_tables
+from models.emotion.report.tables import NOT_MEASURED, NOT_RUN, Cell, Kind, all_tables
 
 ONE = MeasuredAccuracy(0.9712, 0.004, 469, "deepexp3d", "10 folds", False, False, {"happy": 0.985, "sad": 0.7})
 LEVELS = ("frames", "video_mean_probability", "video_majority", "video_statistics")
@@ -74,18 +74,25 @@ def test_measured_accuracies_stand_beside_the_papers_own_row():
     assert row.cells[3].kind is Kind.MEASURED
 
 
-def test_rendered_images_are_called_synthetic_wherever_they_stand():
+def test_figures_of_rendered_people_never_stand_beside_published_ones():
     synthetic = replace(ONE, synthetic=True, by_subject=True)
     measured = Measurements(
         accuracies={"kdef_frontal": [synthetic], "synthetic": [synthetic]},
+        not_run={},
         benchmark_titles={"kdef_frontal": "KDEF, frontal", "synthetic": "rendered people"},
     )
     found = tables(measured)
     (row,) = (row for row in found["table_3"].rows if row.cells[2].text == "92.24 ± 0.70")
-    assert row.cells[4].kind is Kind.SYNTHETIC
-    assert "(synthetic)" in row.cells[5].text
-    assert row_of(found["further_accuracies"], "rendered people").cells[2].kind is Kind.SYNTHETIC
-    assert found["class_accuracies"].rows[0].cells[4].kind is Kind.SYNTHETIC
+    assert row.cells[3].text == NOT_RUN
+    assert {row.cells[3].text for row in found["class_accuracies"].rows} == {NOT_RUN}
+    assert [row[0] for row in texts(found["further_accuracies"])] == []
+    apart = found["rendered_accuracies"]
+    assert texts(apart) == [
+        ["KDEF, frontal", NOT_MEASURED, "97.12 ± 0.40", "469 images"],
+        ["rendered people", NOT_MEASURED, "97.12 ± 0.40", "469 images"],
+    ]
+    assert {row.cells[2].kind for row in apart.rows} == {Kind.SYNTHETIC}
+    assert "rendered_accuracies" not in tables()
 
 
 def test_table_three_is_of_the_networks_features_and_others_are_compared_apart():
@@ -153,9 +160,14 @@ def test_stress_is_told_by_phase_with_chance_and_problems_and_other_phases_below
     assert [cell.text for cell in row_of(table, "talk").cells[3:5]] == ["", "70.00 ± 1.00"]
     assert "Emotional recall 50.0 and 60.0" in " ".join(table.notes)
     assert table.notes[-1] == "1 of 9 videos took no part."
-    synthetic = tables(Measurements(stress=stress | {"synthetic": True}))["table_4"]
-    assert synthetic.rows[0].cells[4].kind is Kind.SYNTHETIC
-    assert "synthetic" in synthetic.notes[0]
+
+
+def test_stress_of_rendered_people_has_a_table_of_its_own(stress):
+    found = tables(Measurements(stress=stress | {"synthetic": True}))
+    assert {row[4] for row in texts(found["table_4"])} == {NOT_RUN}
+    assert [row[0] for row in texts(found["rendered_stress"])] == ["Emotional recall", "talk", "Average"]
+    assert found["rendered_stress"].rows[0].cells[1] == Cell("80.00 ± 1.00", Kind.SYNTHETIC)
+    assert "rendered_stress" not in tables(Measurements(stress=stress))
 
 
 def test_errors_and_views_stand_beside_the_published_ones():
@@ -178,6 +190,23 @@ def test_errors_and_views_stand_beside_the_published_ones():
     assert rows[1][:2] == ["RaFD", "+45°"]
     assert row_of(found["view_invariance"], "KDEF").cells[3].text == NOT_RUN
     assert row_of(found["view_invariance"], "rendered people (synthetic)").cells[3].kind is Kind.SYNTHETIC
+
+
+def test_a_rendered_stand_in_is_not_taken_for_the_set_when_views_are_compared():
+    view = {"view": 45.0, "pairs": 56, "mse": 0.2, "share": 0.3}
+    measured = Measurements(
+        views={"rafd": {"semi_profile": view, "views": [view], "synthetic": True}},
+        expression={
+            "errors": [{"method": "deepexp3d_finetuned", "against": "whole-video fit", "mse": 0.4}],
+            "synthetic": True,
+        },
+    )
+    found = tables(measured)
+    first, second, third = found["view_invariance"].rows
+    assert first.cells[3].text == NOT_RUN
+    assert (second.cells[0].text, second.cells[3]) == ("RaFD, rendered (synthetic)", Cell("0.200", Kind.SYNTHETIC))
+    assert third.cells[0].text == "KDEF"
+    assert found["expression_errors"].rows[0].cells[2] == Cell("0.400", Kind.SYNTHETIC)
 
 
 def test_what_lies_here_of_a_set_is_told_with_its_problems():
