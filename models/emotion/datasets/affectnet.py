@@ -9,6 +9,7 @@ import numpy as np
 from models.emotion.datasets.contents import DatasetContents, Photograph
 from models.emotion.datasets.facts import DATASETS
 from models.emotion.datasets.inspection import Inspection, images_below
+from models.emotion.datasets.tables import opened_table
 from models.errors import DatasetError
 
 _LABELS = ("neutral", "happy", "sad", "surprised", "fearful", "disgusted", "angry")
@@ -74,7 +75,7 @@ def _of_tables(root: Path) -> Iterator[tuple[Path, int, str]]:
     candidates = (root / name / name, root / "Manually_Annotated" / name, root / name)
     images = next((folder for folder in candidates if folder.is_dir()), root)
     for table in _tables(root):
-        with open(table, newline="", encoding="utf-8-sig") as file:
+        with opened_table(table) as file:
             rows = csv.reader(file)
             columns = {column: place for place, column in enumerate(_COLUMNS)}
             for line, row in enumerate(rows, 1):

@@ -8,6 +8,7 @@ from pathlib import Path
 from models.emotion.datasets.contents import DatasetContents, Photograph
 from models.emotion.datasets.facts import DATASETS
 from models.emotion.datasets.inspection import Inspection, images_below, subfolders
+from models.emotion.datasets.tables import delimiter, opened_table
 from models.emotion.labels import emotion_of
 from models.errors import DatasetError
 
@@ -82,8 +83,8 @@ def _categories(table: Path) -> Mapping[str, str] | None:
     if not table.is_file():
         return None
     categories = {}
-    with open(table, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
+    with opened_table(table) as file:
+        rows = csv.DictReader(file, delimiter=delimiter(file))
         if missing := {"number", "label"} - set(rows.fieldnames or ()):
             raise DatasetError(f"{table}: lacks the column {', '.join(sorted(missing))}; it needs number and label.")
         for row in rows:

@@ -11,6 +11,7 @@ import numpy as np
 from models.emotion.datasets.contents import DatasetContents, Photograph
 from models.emotion.datasets.facts import DATASETS
 from models.emotion.datasets.inspection import Inspection, images_below, subfolders
+from models.emotion.datasets.tables import opened_table
 from models.emotion.labels import emotion_of
 from models.errors import DatasetError
 from models.packages import cache_folder
@@ -172,7 +173,7 @@ def majority(votes: Iterable[int]) -> str:
 def _votes(table: Path) -> dict[str, list[int]]:
     """Name of an image -> its ten votes, in the order of the table. Rows without a name (no face) are numbered."""
     votes = {}
-    with open(table, newline="", encoding="utf-8-sig") as file:
+    with opened_table(table) as file:
         for line, row in enumerate(csv.reader(file), 1):
             if line == 1 and "NF" in row:
                 continue
@@ -224,7 +225,7 @@ def unpack(table: Path) -> list[tuple[Path, str, str]]:
 def _rows(table: Path) -> Iterator[tuple[str, str, str, int]]:
     """Emotion, split, pixels and line."""
     csv.field_size_limit(max(csv.field_size_limit(), _CSV_LIMIT))
-    with open(table, newline="", encoding="utf-8-sig") as file:
+    with opened_table(table) as file:
         rows = csv.DictReader(file)
         # The contest's own file has blanks in its header.
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]

@@ -15,6 +15,7 @@ from pathlib import Path
 from models.emotion.datasets.contents import DatasetContents, Photograph
 from models.emotion.datasets.facts import DATASETS
 from models.emotion.datasets.inspection import Inspection, images_below, named, subfolders
+from models.emotion.datasets.tables import delimiter, opened_table
 from models.emotion.labels import EMOTIONS, emotion_of
 from models.errors import DatasetError
 from models.expression.images import IMAGE_SUFFIXES
@@ -69,9 +70,8 @@ def _read_folders(inspection: Inspection) -> None:
 
 def _read_table(inspection: Inspection, manifest: Path) -> None:
     missing, wrong = [], []
-    # Spreadsheet programs put a byte order mark in front.
-    with open(manifest, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
+    with opened_table(manifest) as file:
+        rows = csv.DictReader(file, delimiter=delimiter(file))
         if lacking := {"path", "label"} - set(rows.fieldnames or ()):
             raise DatasetError(f"{manifest}: lacks the column {', '.join(sorted(lacking))}; it needs path and label.")
         for row in rows:

@@ -7,6 +7,7 @@ from pathlib import Path
 from models.emotion.datasets.contents import DatasetContents, Photograph
 from models.emotion.datasets.facts import DATASETS
 from models.emotion.datasets.inspection import Inspection, images_below
+from models.emotion.datasets.tables import opened_table
 from models.errors import DatasetError
 
 # The publisher's spelling, and the one that people correct it to.
@@ -88,20 +89,21 @@ def _list_of_labels(root: Path) -> Path | None:
 
 def _rows(listing: Path) -> Iterator[tuple[str, str]]:
     """Name of an image without its suffix, and number of its emotion."""
-    for number, line in enumerate(listing.read_text().splitlines(), 1):
-        match = _ROW.fullmatch(line.strip())
-        if match is not None:
-            yield match["name"], match["label"]
-        elif line.strip():
-            raise DatasetError(
-                f"{listing}, line {number}: '{line.strip()}' should be a name and a number from 1 to 7, as in "
-                "'train_00001.jpg 5'; copy the file again."
-            )
+    with opened_table(listing) as file:
+        for number, line in enumerate(file, 1):
+            match = _ROW.fullmatch(line.strip())
+            if match is not None:
+                yield match["name"], match["label"]
+            elif line.strip():
+                raise DatasetError(
+                    f"{listing}, line {number}: '{line.strip()}' should be a name and a number from 1 to 7, as in "
+                    "'train_00001.jpg 5'; copy the file again."
+                )
 
 
 def _attributes(annotation: Path) -> Mapping[str, str]:
     try:
-        cells = annotation.read_text().split()
+        cells = annotation.read_text(errors="replace").split()
     except FileNotFoundError:
         return {}
     return {

@@ -38,6 +38,19 @@ def test_a_manifest_of_a_spreadsheet_program_is_read(tmp_path, put):
     assert read_dataset("manifest", tmp_path).photographs == (Photograph(image, "neutral", None),)
 
 
+def test_a_manifest_with_semicolons_is_read(tmp_path, put):
+    image = put(tmp_path / "a,b.jpg")
+    (tmp_path / "manifest.csv").write_text("path;label;subject\na,b.jpg;happy;anna\n")
+    assert summary(read_dataset("manifest", tmp_path)) == [(image, "happy", "anna")]
+
+
+def test_a_manifest_that_is_no_text_is_refused_with_the_cure(tmp_path, put):
+    put(tmp_path / "1.jpg")
+    (tmp_path / "manifest.csv").write_bytes("path,label,subject\n1.jpg,happy,Jürgen\n".encode("latin-1"))
+    with pytest.raises(DatasetError, match=r"manifest.csv: is no UTF-8 text .* save it as CSV in UTF-8"):
+        read_dataset("manifest", tmp_path)
+
+
 def test_contempt_is_left_out_and_counted(tmp_path, put):
     put(tmp_path / "happy" / "1.jpg")
     put(tmp_path / "contempt" / "2.jpg")

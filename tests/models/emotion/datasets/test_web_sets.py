@@ -76,6 +76,13 @@ def test_a_row_of_rafdb_that_is_no_label_is_refused_with_its_line(tmp_path, put)
         read_dataset("rafdb", tmp_path)
 
 
+def test_a_list_of_rafdb_that_was_damaged_is_refused(tmp_path, put):
+    put_rafdb(tmp_path, put, [("train_00001", 1)])
+    (tmp_path / "EmoLabel" / "list_patition_label.txt").write_bytes(b"train_00001.jpg 1\n\xff\xfe\x00")
+    with pytest.raises(DatasetError, match=r"list_patition_label.txt: is no UTF-8 text"):
+        read_dataset("rafdb", tmp_path)
+
+
 def test_affectnets_tables_are_read_with_or_without_a_header(tmp_path, put):
     lists, images = tmp_path / "Manually_Annotated_file_lists", tmp_path / "Manually_Annotated_Images"
     lists.mkdir()
