@@ -19,6 +19,7 @@ from models.emotion.report.measurements import Measurements
 from models.storage import load_arrays, written_whole
 
 STAGE = "results_report"
+TEMPLATE = Path(__file__).with_suffix(".html")
 
 
 def write_report(workspace: Workspace) -> StageResult:
@@ -256,7 +257,7 @@ def _page(
 ) -> str:
     import jinja2
 
-    template = jinja2.Template(Path(__file__).with_suffix(".html").read_text(), autoescape=True)
+    template = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True)
     return template.render(
         **sections,
         summary=summary,

@@ -10,7 +10,8 @@ from assets import experiments
 from assets.rendered_benchmarks import dataset_root
 from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skip, skipped
 from assets.workspace import Workspace
-from models.emotion.stress_videos import COLUMNS, MANIFEST, SYNTHETIC_MARK
+from models.emotion.datasets.contents import SYNTHETIC
+from models.emotion.stress_videos import COLUMNS, MANIFEST
 from models.packages import sha256_of
 from models.storage import written_whole
 
@@ -32,7 +33,7 @@ def detect_stress(workspace: Workspace) -> StageResult:
         reason = f"skipped: put a {MANIFEST} ({columns}) at data/datasets/{FOLDER} (see docs/stress.md)"
         return skipped(workspace, STAGE, reason)
     settings = workspace.params.stress_detection
-    synthetic = (root / SYNTHETIC_MARK).is_file()
+    synthetic = (root / SYNTHETIC).is_file()
     folder = workspace.data(STAGE)
     (folder / SKIPPED).unlink(missing_ok=True)
     network = workspace.data("deepexp3d_export")

@@ -2,13 +2,14 @@
 
 import json
 import logging
+import shutil
 
 import dagster as dg
 import pandas as pd
 from tqdm import tqdm
 
 from assets.rendered_benchmarks import dataset_root
-from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skipped
+from assets.stage import StageResult, WorkspaceResource, main, materialise, skipped
 from assets.workspace import Workspace
 from models.errors import DatasetError
 from models.storage import written_whole
@@ -44,7 +45,8 @@ def measure_view_invariance(workspace: Workspace) -> StageResult:
     if not results:
         raise DatasetError("; ".join(refused.values()))
     folder = workspace.data(STAGE)
-    (folder / SKIPPED).unlink(missing_ok=True)
+    # Tables of a set that has gone must not stay.
+    shutil.rmtree(folder, ignore_errors=True)
     with written_whole(folder / "metrics.json") as path:
         path.write_text(json.dumps(metrics, indent=1) + "\n")
     for name, result in results.items():

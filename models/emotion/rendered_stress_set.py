@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.emotion.stress_videos import COLUMNS, MANIFEST, PHASES, SYNTHETIC_MARK
+from models.emotion.datasets.contents import SYNTHETIC
+from models.emotion.stress_videos import COLUMNS, MANIFEST, PHASES
 from models.morphable_model.expressions import EXPRESSION_UNITS, UNIT_GROUPS
 from models.morphable_model.model import MorphableModel
 from models.rendering.settings import SyntheticVideoSettings
@@ -60,7 +61,7 @@ def write_rendered_stress_set(
                 rows.append((name, f"subject{person:02d}", phase, f"task {2 * number + stressful + 1}", label))
     with written_whole(folder / MANIFEST) as path, open(path, "w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
-    with written_whole(folder / SYNTHETIC_MARK) as path:
+    with written_whole(folder / SYNTHETIC) as path:
         path.write_text("Every video here is rendered. Figures measured on them say nothing about real people.\n")
 
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from models.expression.sources import SourceFrame
 
 MANIFEST = "manifest.csv"
-# A rendered set says so in a file of this name.
-SYNTHETIC_MARK = "SYNTHETIC.txt"
 COLUMNS = ("video", "subject", "phase", "task", "label")
 # The phases of SRD'15 in the paper's words (section IV-B, Table IV).
 PHASES = {
