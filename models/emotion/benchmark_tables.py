@@ -7,6 +7,7 @@ from textwrap import fill
 from models.emotion.benchmark_result import BenchmarkResult
 from models.emotion.benchmarks import BENCHMARKS
 from models.emotion.datasets import DATASETS
+from models.emotion.published import Accuracy
 
 WIDTH = 100
 
@@ -25,32 +26,28 @@ def results_text(results: Sequence[BenchmarkResult]) -> str:
 
 
 def benchmarks_text() -> str:
-    """Every benchmark with what it needs and whom to ask for it."""
+    """Every benchmark, below the data set that it needs, whom to ask for that, and how its folder looks."""
     parts = []
-    for benchmark in BENCHMARKS.values():
-        facts = DATASETS[benchmark.dataset]
-        published = benchmark.published
-        deviation = "" if published is None or published.deviation is None else f" ± {published.deviation:.2f}"
-        lines = {
-            "": benchmark.description,
-            "paper": benchmark.paper.description
-            + ("" if published is None else f"; published {published.accuracy:.2f}{deviation} %"),
-            "needs": f"{facts.title}, from {facts.source}",
-            "root": f"{facts.layout} For example {facts.example}",
-        }
-        body = [
-            fill(text, WIDTH, initial_indent=f"  {name:7}", subsequent_indent=" " * 9) for name, text in lines.items()
-        ]
-        parts.append("\n".join([f"{benchmark.name} - {benchmark.title}", *body]))
+    for dataset in dict.fromkeys(benchmark.dataset for benchmark in BENCHMARKS.values()):
+        facts = DATASETS[dataset]
+        parts.append(f"{facts.title}\n{_entry('from', facts.source)}\n{_entry('root', facts.layout)}")
+        for benchmark in BENCHMARKS.values():
+            if benchmark.dataset == dataset:
+                published = f"; published {_published(benchmark.published)} %" if benchmark.published else ""
+                parts[-1] += f"\n  {benchmark.name}\n{_entry('', benchmark.description, 6)}"
+                parts[-1] += f"\n{_entry('', benchmark.paper.description + published, 6)}"
     return "\n\n".join(parts)
+
+
+def _entry(name: str, text: str, indent: int = 2) -> str:
+    start = f"{'':{indent}}{name}  " if name else " " * indent
+    return fill(text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
 
 
 def _accuracies(results: Sequence[BenchmarkResult]) -> str:
     rows = [["features", "protocol", "accuracy", "over repeats", "over folds", "chance", "published", "seconds"]]
     for result in results:
-        published = "" if result.published is None else f"{result.published.accuracy:.2f}"
-        if result.published is not None and result.published.deviation is not None:
-            published += f" ± {result.published.deviation:.2f}"
+        published = "" if result.published is None else _published(result.published)
         rows.append(
             [
                 *(result.features, result.protocol, _percent(result.accuracy)),
@@ -82,6 +79,10 @@ def _subgroups(results: Sequence[BenchmarkResult]) -> str:
 def _problems(results: Sequence[BenchmarkResult]) -> list[str]:
     """What is said of any of the results, once."""
     return list(dict.fromkeys(problem for result in results for problem in result.problems))
+
+
+def _published(row: Accuracy) -> str:
+    return f"{row.accuracy:.2f}" + ("" if row.deviation is None else f" ± {row.deviation:.2f}")
 
 
 def _percent(share: float) -> str:
