@@ -1,0 +1,111 @@
+"""What can be set about scans, range images and their registration, without the libraries that they take."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RangeImageSettings:
+    """How a scan becomes a range image.
+
+    Attributes
+    ----------
+    size : side of the square image, pixels (section 4.3.1: 512)
+    margin : share of the side that stays empty on each side of the scan
+    largest_hole : holes up to this area, in square mm, are filled; larger ones stay, as an open mouth does
+    spike_height : a vertex that stands out of its neighbours by more than this, in mm, is no part of the face
+    smallest_piece : pieces of a scan smaller than this share of its largest one are dropped
+    """
+
+    size: int = 512
+    margin: float = 0.1
+    largest_hole: float = 150.0
+    spike_height: float = 5.0
+    smallest_piece: float = 0.05
+
+
+@dataclass(frozen=True)
+class RegistrationSettings:
+    """How a range image is registered to a photograph by maximisation of mutual information (section 4.2).
+
+    Attributes
+    ----------
+    transform : "similarity" (turn, shift and scale) or "rigid" (turn and shift; the scale is that of the start)
+    picture : what of the range image is compared with the photograph: "relief", the surface as a lamp beside the
+        camera would show it, or "depth" itself, as in the paper
+    bins : of the joint histogram of grey levels
+    shrink : by how much the images are made smaller, level by level
+    samples : pixels of the face that the metric is computed from, at most, on each level; drawn with `seed`
+    seed : of the choice of pixels
+    iterations : of the optimiser on each level, at most
+    largest_turn, largest_shift, largest_scale : how far the search for a start goes: degrees, share of the image's
+        side, and factor by which the face may be larger or smaller than it looks
+    worst_information : mutual information, in nats, below which scan and photograph do not belong together
+    """
+
+    transform: str = "similarity"
+    picture: str = "relief"
+    bins: int = 32
+    shrink: tuple[int, ...] = (8, 4, 2)
+    samples: int = 12_000
+    seed: int = 0
+    iterations: int = 100
+    largest_turn: float = 15.0
+    largest_shift: float = 0.08
+    largest_scale: float = 1.1
+    worst_information: float = 0.08
+
+
+@dataclass(frozen=True)
+class CroppingSettings:
+    """How the face is cut out (section 4.2).
+
+    Attributes
+    ----------
+    depth : how much of the face counts, mm behind its nearest point
+    margin : of the square around it, share of its side
+    """
+
+    depth: float = 80.0
+    margin: float = 0.02
+
+
+@dataclass(frozen=True)
+class PreparationSettings:
+    """How a scan and its photograph become a pair of registered images.
+
+    Attributes
+    ----------
+    range_image, registration, cropping : of the steps
+    turned : what is done with a scan that is upside down or seen from behind: "turn_back" or "leave_out"
+    """
+
+    range_image: RangeImageSettings = RangeImageSettings()
+    registration: RegistrationSettings = RegistrationSettings()
+    cropping: CroppingSettings = CroppingSettings()
+    turned: str = "turn_back"
+
+
+@dataclass(frozen=True)
+class RenderedScanSettings:
+    """How rendered scans are made.
+
+    Attributes
+    ----------
+    intensities : how far the four levels of an expression go, of the strength that the emotion's peak has
+    peak : weakest and strongest peak of a person's expression
+    size : side of the photograph, pixels
+    spacing : distance of the scan's points, mm
+    noise : deviation of its depth, mm
+    holes : small holes in each scan, on average
+    largest_turn : degrees between scan and photograph, either way
+    light : "studio", the same even light for everybody, or "changed", another lamp in every photograph
+    """
+
+    intensities: tuple[float, float, float, float] = (0.35, 0.55, 0.75, 1.0)
+    peak: tuple[float, float] = (0.8, 1.1)
+    size: int = 512
+    spacing: float = 1.8
+    noise: float = 0.15
+    holes: float = 3.0
+    largest_turn: float = 4.0
+    light: str = "studio"
