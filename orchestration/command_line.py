@@ -408,12 +408,12 @@ def _draw_model(model, picture: Path) -> None:
 
 
 def _evaluation_settings(repeats: int | None):
-    """Settings of search and repeats, and the seed, as the project's parameters say."""
+    """Settings of folds, repeats and search, and the seed, as the project's parameters say."""
     from assets.workspace import Workspace
     from models.emotion.settings import EvaluationSettings
 
     params = Workspace.open().params.emotion_classifier
-    return EvaluationSettings(repeats=repeats or params.repeats, search=params.search), params.seed
+    return EvaluationSettings(params.folds, repeats or params.repeats, params.search), params.seed
 
 
 def _detector_model():

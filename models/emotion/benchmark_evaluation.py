@@ -147,7 +147,7 @@ def evaluate_benchmark(
     root : the set's folder, in its publisher's layout
     features : a key of `FEATURES`
     protocol : "paper", or "subject" for folds by person
-    settings : of search and repeats; by default `EvaluationSettings()`. The number of folds is the protocol's
+    settings : of folds, where they are not the publisher's, of repeats and search; by default `EvaluationSettings()`
     seed : of random picks, folds and searches
     model : the network, as in `Predictor.load`, for the features `deepexp3d`
     face_model : for the fits; one that knows the detector where there is one
@@ -207,7 +207,8 @@ def compare_features(
         raise DatasetError(f"{', '.join(unknown)}: no features are called so; choose of {', '.join(FEATURES)}.")
     if unknown := [name for name in protocols if name not in PROTOCOLS]:
         raise DatasetError(f"{', '.join(unknown)}: no protocol is called so; choose of {', '.join(PROTOCOLS)}.")
-    drawn = {name: _folds_of(opened, opened.benchmark.protocol(name), settings, folds) for name in protocols}
+    declared = {name: replace(opened.benchmark.protocol(name), folds=settings.folds) for name in protocols}
+    drawn = {name: _folds_of(opened, protocol, settings, folds) for name, protocol in declared.items()}
     sources = _sources(features, model, face_model, workers)
     begin = time.monotonic()
     detections = detect_photographs(
@@ -227,7 +228,7 @@ def compare_features(
             result = evaluate_features(
                 opened,
                 table,
-                opened.benchmark.protocol(protocol),
+                declared[protocol],
                 drawn[protocol],
                 settings,
                 without_face=without_face,

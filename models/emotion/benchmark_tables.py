@@ -33,9 +33,9 @@ def benchmarks_text() -> str:
         parts.append(f"{facts.title}\n{_entry('from', facts.source)}\n{_entry('root', facts.layout)}")
         for benchmark in BENCHMARKS.values():
             if benchmark.dataset == dataset:
-                published = f"; published {_published(benchmark.published)} %" if benchmark.published else ""
-                parts[-1] += f"\n  {benchmark.name}\n{_entry('', benchmark.description, 6)}"
-                parts[-1] += f"\n{_entry('', benchmark.paper.description + published, 6)}"
+                published = f", published: {_published(benchmark.published)} %" if benchmark.published else ""
+                parts[-1] += f"\n  {benchmark.name}{published}\n{_entry('', benchmark.description, 6)}"
+                parts[-1] += f"\n{_entry('', benchmark.paper.description, 6)}"
     return "\n\n".join(parts)
 
 

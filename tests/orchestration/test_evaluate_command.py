@@ -1,0 +1,113 @@
+"""`deepexp3d evaluate`, as its users call it, on rendered people in KDEF's layout."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from models.emotion.labels import EMOTIONS
+from orchestration.command_line import app
+
+
+@pytest.fixture(scope="module")
+def project(new_project, tmp_path_factory):
+    return new_project(tmp_path_factory.mktemp("evaluate") / "project", **{"emotion_classifier.search.evaluations": 1})
+
+
+@pytest.fixture(scope="module")
+def kdef(project, tmp_path_factory) -> Path:
+    """Three people in seven emotions, from the front, once."""
+    from assets.morphable_model import load_model
+    from models.emotion.datasets.rendered_layouts import RenderedLayoutSettings, write_rendered_dataset
+
+    folder = tmp_path_factory.mktemp("sets") / "KDEF"
+    settings = RenderedLayoutSettings(views=(0,), sessions=("A",))
+    write_rendered_dataset("kdef", folder, load_model(project), people=3, seed=2, settings=settings)
+    return folder
+
+
+@pytest.fixture
+def command(project, monkeypatch):
+    """Function that runs `deepexp3d evaluate` with these arguments."""
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(project.root))
+    monkeypatch.setenv("DEEPEXP3D_MODEL", "deepexp3d-small")
+    return lambda *arguments: CliRunner().invoke(app, ["evaluate", *map(str, arguments), "--workers", "1"])
+
+
+def one_error(result) -> str:
+    """The single line that a mendable error is."""
+    assert result.exit_code == 1
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("deepexp3d: ")]
+    assert "Traceback" not in result.output
+    return line
+
+
+def test_a_folder_gives_a_table_and_files_and_the_same_again_from_its_folds(command, kdef, tmp_path):
+    out, again = tmp_path / "out", tmp_path / "again.json"
+    result = command(
+        "kdef_frontal", "--root", kdef, "--features", "deepexp3d", "--features", "shared_fit", "--out", out
+    )
+    assert result.exit_code == 0, result.output
+    assert "KDEF, frontal: 21 rendered photographs of 3 people" in result.stdout
+    assert "92.24 ± 0.70" in result.stdout
+    assert all(emotion in result.stdout for emotion in EMOTIONS)
+    names = {path.name for path in out.iterdir()}
+    for name in ("deepexp3d-paper", "deepexp3d-subject", "shared_fit-paper", "shared_fit-subject"):
+        assert {f"answers-{name}.csv", f"confusion-{name}.png"} <= names
+    (figures,) = [json.loads(path.read_text()) for path in out.glob("*.json") if "folds" not in path.name]
+    assert [(one["features"], one["protocol"]) for one in figures["results"]] == [
+        (features, protocol) for features in ("deepexp3d", "shared_fit") for protocol in ("paper", "subject")
+    ]
+    assert figures["synthetic"]
+    assert 0 < figures["accuracy"] <= 1
+    assert figures["versions"]["network"].startswith("deepexp3d-small")
+
+    elsewhere = Path(shutil.copytree(kdef, tmp_path / "another machine"))
+    (folds,) = out.glob("*folds-subject.json")
+    result = command("kdef_frontal", "--root", elsewhere, "--folds", folds, "--json", again)
+    assert result.exit_code == 0, result.output
+    repeated = json.loads(again.read_text())
+    assert (repeated["protocol"], len(repeated["results"])) == ("subject", 1)
+    assert repeated["accuracy"] == figures["results"][1]["accuracy"]
+    assert repeated["confusion"] == figures["results"][1]["confusion"]
+    assert (tmp_path / "again-folds-subject.json").read_bytes() == folds.read_bytes()
+
+
+def test_the_list_names_every_benchmark_and_whom_to_ask(command):
+    result = command("--list")
+    assert result.exit_code == 0
+    for name in (
+        "radfd_semiprofile",
+        "kdef_frontal",
+        "rafdb",
+        "cfee",
+        "ckplus",
+        "jaffe",
+        "affectnet",
+        "fer2013",
+        "custom",
+    ):
+        assert name in result.stdout
+    assert "kdef.se" in result.stdout
+
+
+def test_without_a_folder_the_command_says_how_it_is_called(command):
+    assert "--root DIR" in one_error(command("kdef_frontal"))
+
+
+def test_an_unknown_benchmark_is_answered_with_those_there_are(command, kdef):
+    assert "kdef_frontal" in one_error(command("kdeff", "--root", kdef))
+
+
+def test_a_wrong_folder_is_said_in_a_line(command, tmp_path):
+    (tmp_path / "holidays").mkdir()
+    (tmp_path / "holidays" / "beach.jpg").write_bytes(b"")
+    line = one_error(command("kdef_frontal", "--root", tmp_path / "holidays"))
+    assert "holidays" in line
+
+
+def test_folds_that_cannot_be_read_are_said_in_a_line(command, kdef, tmp_path):
+    (tmp_path / "folds.json").write_text("nothing")
+    assert "folds.json" in one_error(command("kdef_frontal", "--root", kdef, "--folds", tmp_path / "folds.json"))
