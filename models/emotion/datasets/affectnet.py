@@ -56,6 +56,8 @@ def read_affectnet(root: Path, verify: bool = False) -> DatasetContents:
     for path, number, split in found:
         if not path.is_file():
             missing.append(path.relative_to(root))
+        elif not inspection.is_first(str(path), path):
+            continue
         elif number < len(_LABELS):
             inspection.photographs.append(Photograph(path, _LABELS[number], None, split=split))
         else:

@@ -62,6 +62,8 @@ def read_cfee(root: Path, verify: bool = False) -> DatasetContents:
             match = _NAME.fullmatch(path.stem)
             if match is None:
                 unknown.append(path.relative_to(root))
+            elif not inspection.is_first(path.stem, path):
+                continue
             elif match["category"] in categories:
                 inspection.photographs.append(
                     Photograph(path, categories[match["category"]], match["subject"], take=path.stem[7:] or None)

@@ -17,7 +17,8 @@ class Photograph:
 
     Attributes
     ----------
-    path : of the image file; begins with the root that the set was read from
+    path : of the image file; begins with the root that the set was read from, but for the images that FER2013 has in a
+        table, which lie in the project's cache
     label : a name out of `EMOTIONS`
     subject : the person, None where the set does not tell
     view : degrees of yaw as the publisher states it: 0 frontal, ±45 semi-profile, ±90 profile. Positive where the face

@@ -25,6 +25,7 @@ class Inspection:
     photographs : found so far; none of them has been opened
     left_out : reason -> images
     problems : sentences
+    doubled : files whose image is there already
     """
 
     facts: DatasetFacts
@@ -32,6 +33,16 @@ class Inspection:
     photographs: list[Photograph] = field(default_factory=list)
     left_out: Counter = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    doubled: list[Path] = field(default_factory=list)
+    _names: set[str] = field(default_factory=set)
+
+    def is_first(self, name: str, path: Path) -> bool:
+        """Whether no image of this name was there before; else `path` is noted as doubled."""
+        if name in self._names:
+            self.doubled.append(path)
+            return False
+        self._names.add(name)
+        return True
 
     def note(self, what: str, names: Iterable[str | Path]) -> None:
         """Note a problem of some files, "Images without a label (2): a.jpg, b.jpg."; nothing where there are none."""
@@ -46,6 +57,9 @@ class Inspection:
         DatasetError
             Nothing is left.
         """
+        self.note(
+            "Images that are there twice, of which only the first counts", (self._shown(path) for path in self.doubled)
+        )
         unreadable = {
             photograph.path: reason for photograph in self.photographs if (reason := damage(photograph.path, verify))
         }

@@ -33,7 +33,7 @@ def read_jaffe(root: Path, verify: bool = False) -> DatasetContents:
         label = emotion_of(match["emotion"]) if match else None
         if label is None:
             unknown.append(path.relative_to(root))
-        else:
+        elif inspection.is_first(path.stem.upper(), path):
             attributes = {"gender": "female", "ethnicity": "Japanese"}
             inspection.photographs.append(
                 Photograph(path, label, match["subject"], take=match["pose"], attributes=attributes)

@@ -1,5 +1,6 @@
 """Karolinska Directed Emotional Faces: 70 people, seven emotions, two sessions, five angles."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from models.emotion.labels import emotion_of
 _NAME = re.compile(r"(?P<session>[AB])(?P<gender>[FM])(?P<number>\d\d)(?P<emotion>[A-Z]{2})(?P<angle>FL|HL|S|HR|FR)")
 _FOLDER = re.compile(r"[AB][FM]\d\d")
 _VIEWS = {"FL": -90.0, "HL": -45.0, "S": 0.0, "HR": 45.0, "FR": 90.0}
+_EMOTIONS = ("AF", "AN", "DI", "HA", "NE", "SA", "SU")
+_NUMBERS = tuple(f"{number:02d}" for number in range(1, 36))
 _GENDERS = {"F": "female", "M": "male"}
 
 # Two files of the set as it is given out are called by mistake so; what they show follows from which names are missing.
@@ -43,17 +46,14 @@ def read_kdef(root: Path, verify: bool = False) -> DatasetContents:
         No photograph can be used.
     """
     inspection = Inspection(DATASETS["kdef"], root)
-    unknown, doubled, seen = [], [], set()
+    unknown = []
     for path in images_below(root):
         name = _MISNAMED.get(path.stem.upper(), path.stem.upper())
         match = _NAME.fullmatch(name)
         label = emotion_of(match["emotion"]) if match else None
         if label is None:
             unknown.append(path.relative_to(root))
-        elif name in seen:
-            doubled.append(path.relative_to(root))
-        else:
-            seen.add(name)
+        elif inspection.is_first(name, path):
             inspection.photographs.append(
                 Photograph(
                     path=path,
@@ -66,5 +66,14 @@ def read_kdef(root: Path, verify: bool = False) -> DatasetContents:
                 )
             )
     inspection.note("Images that are not called as those of KDEF are", unknown)
-    inspection.note("Images that are there twice, of which only the first counts", doubled)
+    found = {(shown.moment, shown.view) for shown in inspection.photographs}
+    inspection.note(
+        "Photographs that are missing",
+        (
+            f"{moment}{angle}"
+            for moment in map("".join, itertools.product("AB", "FM", _NUMBERS, _EMOTIONS))
+            for angle, view in _VIEWS.items()
+            if (moment, view) not in found
+        ),
+    )
     return inspection.contents(verify)

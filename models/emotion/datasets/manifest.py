@@ -82,7 +82,7 @@ def _read_table(inspection: Inspection, manifest: Path) -> None:
                 wrong.append(f"line {rows.line_num}: '{row['label']}'")
             elif not path.is_file():
                 missing.append(f"{row['path']} (line {rows.line_num})")
-            else:
+            elif inspection.is_first(str(path), path):
                 inspection.photographs.append(_photograph(path, label, row, f"{manifest}, line {rows.line_num}"))
     if wrong:
         raise DatasetError(f"{manifest}, {named(wrong)}: no emotion is called so; use one of {', '.join(EMOTIONS)}.")

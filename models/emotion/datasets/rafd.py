@@ -1,5 +1,6 @@
 """Radboud Faces Database: 67 people, eight emotions, three gazes, five cameras."""
 
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from models.emotion.datasets.contents import DatasetContents, Photograph
 from models.emotion.datasets.facts import DATASETS
 from models.emotion.datasets.inspection import Inspection, files_in, images_below
-from models.emotion.labels import emotion_of
+from models.emotion.labels import EMOTIONS, emotion_of
 
 _NAME = re.compile(
     r"Rafd(?P<angle>000|045|090|135|180)_(?P<subject>\d+)_(?P<kind>[A-Za-z]+)_(?P<gender>female|male)"
@@ -15,6 +16,8 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _CHILD = "kid"
+_GAZES = ("frontal", "left", "right")
+_VIEWS = (90.0, 45.0, 0.0, -45.0, -90.0)
 
 
 def looks_like_rafd(folder: Path) -> bool:
@@ -41,6 +44,8 @@ def read_rafd(root: Path, verify: bool = False) -> DatasetContents:
         match = _NAME.fullmatch(path.stem)
         if match is None:
             unknown.append(path.relative_to(root))
+        elif not inspection.is_first(path.stem.lower(), path):
+            continue
         elif match["emotion"].lower().startswith("contempt"):
             inspection.left_out["contempt"] += 1
         elif (label := emotion_of(match["emotion"])) is None:
@@ -48,7 +53,26 @@ def read_rafd(root: Path, verify: bool = False) -> DatasetContents:
         else:
             inspection.photographs.append(_photograph(path, label, match.__getitem__))
     inspection.note("Images that are not called as those of RaFD are", unknown)
+    _note_missing(inspection)
     return inspection.contents(verify)
+
+
+def _note_missing(inspection: Inspection) -> None:
+    """Note cameras and gazes of which nothing is there, and the single photographs that lack among the others."""
+    if not inspection.photographs:
+        return
+    found = {(shown.subject, shown.label, shown.take, shown.view) for shown in inspection.photographs}
+    people, _, gazes, views = (sorted(set(values)) for values in zip(*found, strict=True))
+    inspection.note("Cameras without any photograph", (f"{90 - view:03.0f}" for view in _VIEWS if view not in views))
+    inspection.note("Gazes without any photograph", (gaze for gaze in _GAZES if gaze not in gazes))
+    inspection.note(
+        "Photographs that are missing of people who are there",
+        (
+            f"Rafd{90 - view:03.0f}_{person}_..._{emotion}_{gaze}"
+            for person, emotion, gaze, view in itertools.product(people, EMOTIONS, gazes, views)
+            if (person, emotion, gaze, view) not in found
+        ),
+    )
 
 
 def _photograph(path: Path, label: str, part: Callable[[str], str]) -> Photograph:

@@ -54,15 +54,10 @@ def read_rafdb(root: Path, verify: bool = False) -> DatasetContents:
         for kind in ("aligned", "original")
     )
     inspection = Inspection(DATASETS["rafdb"], root)
-    labels, doubled = {}, []
-    for name, number in _rows(listing):
-        if name in labels:
-            doubled.append(name)
-        labels.setdefault(name, number)
+    labels = {name: number for name, number in _rows(listing) if inspection.is_first(name, Path(f"{name}.jpg"))}
     missing = [name for name in labels if name not in aligned and name not in original]
     inspection.note("Labels without an image", missing)
     inspection.note("Images without a label", sorted((aligned.keys() | original.keys()) - labels.keys()))
-    inspection.note("Labels that are there twice, of which only the first counts", doubled)
     if aligned:
         inspection.note(
             "Images of which only the original is there, not the aligned one",

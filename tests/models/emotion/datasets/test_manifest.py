@@ -67,6 +67,14 @@ def test_rows_without_an_image_are_listed_and_the_others_read(tmp_path, put):
     assert contents.problems == ("Rows of manifest.csv without an image (1): 2.jpg (line 3).",)
 
 
+def test_an_image_that_is_labelled_twice_counts_once(tmp_path, put):
+    image = put(tmp_path / "1.jpg")
+    (tmp_path / "manifest.csv").write_text("path,label\n1.jpg,happy\n1.jpg,sad\n")
+    contents = read_dataset("manifest", tmp_path)
+    assert summary(contents) == [(image, "happy", None)]
+    assert contents.problems == ("Images that are there twice, of which only the first counts (1): 1.jpg.",)
+
+
 @pytest.mark.parametrize(
     ("content", "wrong"),
     [

@@ -46,11 +46,28 @@ def test_a_set_that_was_copied_in_part_is_read_with_what_it_lacks(tmp_path, put)
     assert "67 subjects are published, 1 were found" in problems
 
 
+def test_what_is_missing_of_rafd_is_named(tmp_path, put):
+    for angle in ("045", "090"):
+        for emotion in EMOTIONS:
+            put(tmp_path / f"Rafd{angle}_01_Caucasian_female_{emotion}_frontal.jpg")
+    (tmp_path / "Rafd045_01_Caucasian_female_sad_frontal.jpg").unlink()
+    put(tmp_path / "small" / "Rafd090_01_Caucasian_female_sad_frontal.jpg")
+    contents = read_dataset("rafd", tmp_path)
+    assert len(contents.photographs) == 13
+    problems = " ".join(contents.problems)
+    assert "Cameras without any photograph (3): 000, 135, 180." in problems
+    assert "Gazes without any photograph (2): left, right." in problems
+    assert "missing of people who are there (1): Rafd045_01_..._sad_frontal." in problems
+    assert "there twice, of which only the first counts (1): small/Rafd090_01" in problems
+
+
 def test_kdef_tells_session_person_gender_and_angle(tmp_path, put):
     path = put(tmp_path / "AF01" / "AF01ANHL.JPG")
     put(tmp_path / "AF01" / "AF01ANS.JPG")
     put(tmp_path / "BM35" / "BM35SUFR.jpg")
-    read = by_name(read_dataset("kdef", tmp_path))
+    contents = read_dataset("kdef", tmp_path)
+    read = by_name(contents)
+    assert "Photographs that are missing (4897): AF01AFFL, AF01AFHL," in " ".join(contents.problems)
     assert read["AF01ANHL.JPG"] == Photograph(
         path, "angry", "F01", -45.0, "AF01AN", "A", attributes={"gender": "female"}
     )

@@ -67,7 +67,7 @@ def test_rafdb_lists_labels_without_image_and_images_without_label(tmp_path, put
     problems = " ".join(contents.problems)
     assert "Labels without an image (1): train_00001" in problems
     assert "Images without a label (1): test_0009" in problems
-    assert "Labels that are there twice, of which only the first counts (1): train_00002" in problems
+    assert "Images that are there twice, of which only the first counts (1): train_00002.jpg" in problems
 
 
 def test_a_row_of_rafdb_that_is_no_label_is_refused_with_its_line(tmp_path, put):
