@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.emotion.published import STRESS
 from models.emotion.stress_settings import StressSettings
 from models.emotion.stress_videos import OK, Progress, VideoReading, phase_title, read_manifest, read_videos
 from models.errors import DatasetError
@@ -248,6 +249,22 @@ def evaluate_stress(
         *_problems(readings, answers.folds, settings),
     ]
     return StressResult(phases, average, tuple(readings), tuple(problems), _in_words(settings), answers.folds, seed)
+
+
+def stress_text(result: StressResult) -> str:
+    """The accuracies as a table for a terminal, with what was published, and everything that a reader should know."""
+    published = {row.phase: row.paper for row in STRESS}
+    if {phase.phase for phase in result.phases} != set(published) - {None}:
+        # The published average is over other phases.
+        del published[None]
+    lines = [f"{'accuracy, %':<32}{'published':>10}{'frames':>16}{'mean prob.':>16}{'majority':>16}{'statistics':>16}"]
+    rows = [(phase.phase, phase_title(phase.phase), phase.accuracy) for phase in result.phases]
+    for phase, title, values in [*rows, (None, "Average", result.average)]:
+        cells = [f"{100 * values[level].mean:.2f} ± {100 * values[level].deviation:.2f}" for level in LEVELS]
+        known = f"{published[phase]:.2f}" if phase in published else ""
+        lines.append(f"{title:<32}{known:>10}" + "".join(f"{cell:>16}" for cell in cells))
+    lines += ["", f"{result.protocol}; seed {result.seed}", *result.problems]
+    return "\n".join(lines)
 
 
 def cross_validate_stress(

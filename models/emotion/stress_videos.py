@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.emotion.datasets.tables import delimiter, opened_table
 from models.errors import DatasetError, VideoError
 from models.packages import sha256_of
 from models.storage import load_arrays, save_arrays
@@ -129,19 +130,15 @@ def read_manifest(root: Path | str) -> list[StressVideo]:
             f"{path}: there is no such file; write one with the columns {', '.join(COLUMNS)}, a row for each video "
             "(see docs/stress.md)."
         )
-    try:
-        # Spreadsheet programs put a byte order mark in front.
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            header = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-            if missing := [name for name in COLUMNS if name not in header]:
-                raise DatasetError(
-                    f"{path}: lacks the column {', '.join(missing)}; found {', '.join(header) or 'no header at all'}."
-                )
-            reader.fieldnames = header
-            rows = [(reader.line_num, {name: (row[name] or "").strip() for name in COLUMNS}) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: is not a table in UTF-8 ({error}); save it as CSV, UTF-8.") from error
+    with opened_table(path) as file:
+        reader = csv.DictReader(file, delimiter=delimiter(file), skipinitialspace=True)
+        header = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+        if missing := [name for name in COLUMNS if name not in header]:
+            raise DatasetError(
+                f"{path}: lacks the column {', '.join(missing)}; found {', '.join(header) or 'no header at all'}."
+            )
+        reader.fieldnames = header
+        rows = [(reader.line_num, {name: (row[name] or "").strip() for name in COLUMNS}) for row in reader]
     if not rows:
         raise DatasetError(f"{path}: lists no video; a row for each video is expected.")
     if errors := list(_faults(rows)):

@@ -16,6 +16,7 @@ from models.emotion.stress import (
     cross_validate_stress,
     drawn_frames,
     evaluate_stress,
+    stress_text,
     video_statistics,
 )
 from models.emotion.stress_settings import StressSettings
@@ -207,6 +208,17 @@ def test_a_set_is_evaluated_from_its_manifest(stress_set):
     assert told["phases"]["4"]["title"] == "Stressful videos"
     assert told["unusable_videos"] == []
     assert any("24 subjects" in problem and "6" in problem for problem in told["problems"])
+
+
+def test_the_table_for_a_terminal_has_published_figures_beside_measured_ones(stress_set):
+    root, _, _ = stress_set
+    result = evaluate_stress(root, settings=QUICK, seed=0, predictor=Reader())
+    lines = stress_text(result).splitlines()
+    assert [line[:16].strip() for line in lines[1:4]] == ["Emotional recall", "Stressful videos", "Average"]
+    assert [line[32:42].strip() for line in lines[1:4]] == ["86.70", "88.83", ""]
+    assert f"{100 * result.average['frames'].mean:.2f} ±" in lines[3]
+    assert lines[5].startswith("4 folds by subject, repeated 2 times")
+    assert lines[-1] in result.problems
 
 
 def test_videos_that_cannot_be_used_are_told_and_the_others_go_on(stress_set):

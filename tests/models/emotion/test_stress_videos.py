@@ -36,6 +36,12 @@ def test_a_spreadsheets_byte_order_mark_and_capitals_in_the_header_are_understoo
     assert read_manifest(root)[0].subject == "s1"
 
 
+def test_columns_may_stand_in_any_order_and_be_parted_by_semicolons(tmp_path):
+    root = manifest(tmp_path, "label;note;video;subject;phase;task\nstress;,;a.mp4;s1;2;t\n")
+    (video,) = read_manifest(root)
+    assert (video.path.name, video.stressful, video.task) == ("a.mp4", True, "t")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
