@@ -21,6 +21,14 @@ class DatasetError(DeepExp3DError):
     """A folder that does not hold the data set it should, or a table of labels that cannot be read."""
 
 
+class ScanError(DeepExp3DError):
+    """A 3D scan that cannot be used. `reason` says in a few words why, so that scans can be counted by it."""
+
+    def __init__(self, message: str, reason: str = "broken scan"):
+        super().__init__(message)
+        self.reason = reason
+
+
 class NoFaceError(DeepExp3DError):
     """No face was found where one is needed."""
 

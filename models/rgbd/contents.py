@@ -1,4 +1,4 @@
-"""What a set of 3D scans with photographs holds, in one form for every set, and how it differs from the published one."""
+"""What a set of 3D scans with photographs holds, in one form for every set, and how it differs from the published."""
 
 from collections import Counter
 from collections.abc import Mapping
