@@ -89,7 +89,7 @@ class RenderedLayoutSettings:
     sessions : of KDEF, out of "A" and "B"
     frames : of a sequence of CK+, from rest to the peak
     poses : of each emotion, by each woman of JAFFE
-    test_share : of the people of a web set, who are all in its test part
+    test_share : of the people of a web set, who are all in its test part; at least one is where there are two
     form : one of `FORMS` of the set, None for the first
     """
 
@@ -168,7 +168,8 @@ def write_rendered_dataset(
         raise ValueError(f"{DATASETS[name].title} has no form '{settings.form}'; choose one of {forms}.")
     _empty(folder)
     _announce(folder, name, people, seed)
-    first_of_test = people - round(settings.test_share * people)
+    # Of two people one is tested, however small the share: a published split has two parts.
+    first_of_test = people - max(round(settings.test_share * people), min(1, people - 1))
     commissions = [
         _Commission(name, folder, model, tuple(range(start, people, workers)), first_of_test, seed, settings)
         for start in range(min(workers, people))

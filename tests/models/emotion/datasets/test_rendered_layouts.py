@@ -20,7 +20,7 @@ QUICK = RenderedLayoutSettings(
     sessions=("A",),
     frames=3,
     poses=1,
-    test_share=0.5,
+    test_share=0.1,
 )
 PEOPLE = 2
 SETS = [(name, form) for name in DATASETS for form in FORMS.get(name, (None,))]
