@@ -32,6 +32,8 @@ FEATURES: Mapping[str, str] = {
 FITS = ("image_fit", "shared_fit")
 # Faces that go through the network together.
 BATCH = 32
+# Tasks into which fits are divided for each process.
+TASKS = 8
 
 Progress = Callable[[Iterable, str, int | None], Iterable]
 
@@ -150,24 +152,31 @@ def _fitted(groups: Sequence[Sequence[int]], detections, sources, show, name: st
 
     model = _required(sources.face_model, "fits need a face model")
     values = np.full((len(detections.points), model.expression_size), np.nan)
-    jobs = (delayed(fitted_together)(detections.points[group], model) for group in groups)
-    fits = Parallel(n_jobs=sources.workers, return_as="generator", batch_size="auto")(jobs)
-    for group, expressions in zip(groups, show(fits, name, len(groups)), strict=True):
-        values[group] = expressions
+    # The model goes to another process with every task: a task is worth that.
+    together = 1 if sources.workers == 1 else max(1, len(groups) // (TASKS * sources.workers))
+    tasks = [groups[start : start + together] for start in range(0, len(groups), together)]
+    work = (delayed(fitted_people)([detections.points[group] for group in task], model) for task in tasks)
+    fits = Parallel(n_jobs=sources.workers, return_as="generator")(work)
+    for task, people in zip(tasks, show(fits, name, len(tasks)), strict=True):
+        for group, expressions in zip(task, people, strict=True):
+            values[group] = expressions
     return values
 
 
-def fitted_together(points: np.ndarray, model) -> np.ndarray:
-    """Expressions (M, n_e), standard deviations, of photographs (M, 68, 2) of one person, whose identity they share.
+def fitted_people(people: Sequence[np.ndarray], model: "MorphableModel") -> list[np.ndarray]:
+    """Expressions (M, n_e), standard deviations, of the photographs (M, 68, 2) of each person, who share an identity.
 
     NaN where the points allow no fit, as of faces of a few pixels.
     """
     from models.fitting import fit_photographs
 
-    try:
-        return fit_photographs(points, model).expression / model.expression_std
-    except FittingError:
-        return np.full((len(points), model.expression_size), np.nan)
+    fits = []
+    for points in people:
+        try:
+            fits.append(fit_photographs(points, model).expression / model.expression_std)
+        except FittingError:
+            fits.append(np.full((len(points), model.expression_size), np.nan))
+    return fits
 
 
 def _blendshapes(photographs, detections, sources, show) -> np.ndarray:

@@ -45,6 +45,15 @@ def test_the_shared_fit_takes_all_photographs_of_a_person_together(observed, sma
     assert not table.found[5]
 
 
+def test_processes_side_by_side_fit_the_same(observed, small_model):
+    photographs, detections = observed
+    alone, together = (
+        compute_features("image_fit", photographs, detections, FeatureSources(face_model=small_model, workers=workers))
+        for workers in (1, 2)
+    )
+    np.testing.assert_allclose(alone.values, together.values, atol=1e-9)
+
+
 def test_who_is_not_named_shares_an_identity_with_nobody(observed, small_model):
     photographs, detections = observed
     unnamed = [Photograph(one.path, one.label, None) for one in photographs]
