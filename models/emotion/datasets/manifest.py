@@ -75,7 +75,9 @@ def _read_table(inspection: Inspection, manifest: Path) -> None:
         if lacking := {"path", "label"} - set(rows.fieldnames or ()):
             raise DatasetError(f"{manifest}: lacks the column {', '.join(sorted(lacking))}; it needs path and label.")
         for row in rows:
-            path, label = manifest.parent / (row["path"] or ""), emotion_of(row["label"] or "")
+            # Tables from Windows part folders by a backslash.
+            path = manifest.parent / (row["path"] or "").strip().replace("\\", "/")
+            label = emotion_of(row["label"] or "")
             if label is None and (row["label"] or "").strip().lower() in _CONTEMPT:
                 inspection.left_out["contempt"] += 1
             elif label is None:

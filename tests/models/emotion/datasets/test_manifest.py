@@ -38,9 +38,9 @@ def test_a_manifest_of_a_spreadsheet_program_is_read(tmp_path, put):
     assert read_dataset("manifest", tmp_path).photographs == (Photograph(image, "neutral", None),)
 
 
-def test_a_manifest_with_semicolons_is_read(tmp_path, put):
-    image = put(tmp_path / "a,b.jpg")
-    (tmp_path / "manifest.csv").write_text("path;label;subject\na,b.jpg;happy;anna\n")
+def test_a_manifest_with_semicolons_and_backslashes_is_read(tmp_path, put):
+    image = put(tmp_path / "photos" / "a,b.jpg")
+    (tmp_path / "manifest.csv").write_text("path;label;subject\nphotos\\a,b.jpg;happy;anna\n")
     assert summary(read_dataset("manifest", tmp_path)) == [(image, "happy", "anna")]
 
 
