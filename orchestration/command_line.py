@@ -12,6 +12,9 @@ import typer
 
 from models.errors import DeepExp3DError, VideoError
 
+# The benchmark of videos, which has a protocol of its own.
+STRESS = "srd15"
+
 app = typer.Typer(
     name="deepexp3d",
     help="From faces to expression, identity removed, to emotion.",
@@ -222,7 +225,8 @@ def landmarks(
     "`deepexp3d evaluate kdef_frontal --root KDEF_and_AKDEF/KDEF --out results/kdef`\n\n"
     "`deepexp3d evaluate custom --root photographs --features shared_fit --features blendshapes --protocol subject "
     "--json custom.json`\n\n"
-    "Protocols, features and what the paper leaves open: docs/emotion.md."
+    "`deepexp3d evaluate srd15 --root SRD15 --json stress.json`\n\n"
+    "Protocols, features and what the paper leaves open: docs/emotion.md. Stress from videos: docs/stress.md."
 )
 def evaluate(
     benchmark: Annotated[str | None, typer.Argument(help="Its name, as `--list` shows it.", show_default=False)] = None,
@@ -270,6 +274,11 @@ def evaluate(
 
         if benchmark is None or root is None:
             raise DeepExp3DError("name a benchmark and its folder: deepexp3d evaluate BENCHMARK --root DIR, or --list.")
+        if benchmark == STRESS:
+            if features or protocol or folds_file is not None:
+                raise DeepExp3DError(f"{STRESS}: has one protocol; leave out --features, --protocol and --folds.")
+            print(_evaluate_stress(root, json_file, out, model, str(backend), repeats, seed, workers))
+            return
         settings, default_seed = _evaluation_settings(repeats)
         folds = None if folds_file is None else Folds.load(folds_file)
         opened = open_benchmark(benchmark, root, seed=default_seed if seed is None else seed, folds=folds)
@@ -414,6 +423,44 @@ def _evaluation_settings(repeats: int | None):
 
     params = Workspace.open().params.emotion_classifier
     return EvaluationSettings(params.folds, repeats or params.repeats, params.search), params.seed
+
+
+def _evaluate_stress(
+    root: Path,
+    json_file: Path | None,
+    out: Path | None,
+    model: str | None,
+    backend: str,
+    repeats: int | None,
+    seed: int | None,
+    workers: int,
+) -> str:
+    """Stress in the videos of a manifest (Table IV), as the project's parameters say; returns the table."""
+    from dataclasses import replace
+
+    from assets.workspace import Workspace
+    from models.emotion.benchmark_result import write_json
+    from models.emotion.stress import evaluate_stress, stress_text
+    from models.expression.predictor import Predictor
+    from models.expression.runtime import NETWORK
+    from models.expression.shipped import model_folder
+    from models.packages import sha256_of
+
+    params = Workspace.open().params.stress_detection
+    threads = workers or len(os.sched_getaffinity(0))
+    network = sha256_of(model_folder(model) / NETWORK)[:16]
+    result = evaluate_stress(
+        root,
+        settings=replace(params.protocol, repeats=repeats or params.protocol.repeats),
+        seed=params.seed if seed is None else seed,
+        predictor=Predictor.load(model, features_only=True, backend=backend, threads=threads),
+        progress=partial(_progress_bar, unit=""),
+        cache=None if out is None else out / f"expressions-{backend}-{network}",
+    )
+    for path in (json_file, None if out is None else out / "metrics.json"):
+        if path is not None:
+            write_json(result.to_json(), path)
+    return stress_text(result)
 
 
 def _detector_model():
