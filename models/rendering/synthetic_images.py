@@ -176,6 +176,7 @@ def studio_images(
     seed: int = 0,
     settings: SyntheticImageSettings | None = None,
     person: Subject | None = None,
+    lighting: Lighting | None = None,
 ) -> list[list[SyntheticImage]]:
     """A subject poses an emotion in a studio's even light, before a plain wall, with cameras all around.
 
@@ -189,6 +190,7 @@ def studio_images(
     gaze : degrees, to the subject's left
     take : the same pose again is another take
     person : the `posing_subject` of the same numbers, None to make it
+    lighting : None for the studio's; nothing else changes with it
 
     Returns
     -------
@@ -208,11 +210,12 @@ def studio_images(
     nodding = [rng.normal() * settings.yaw_spread, 2 * rng.normal(), 1.5 * rng.normal()]
     person = person or posing_subject(model, subject, seed, settings)
     video = _still_video(model, person, settings, activations, np.tile(nodding, (len(activations), 1)), rng)
+    wall, lamps = _wall(settings.size, rng), _studio_lighting(rng)
     video = replace(
         video,
         gaze=np.tile([gaze, 0.0], (len(activations), 1)),
-        background=_wall(settings.size, rng),
-        lighting=_studio_lighting(rng),
+        background=wall,
+        lighting=lighting or lamps,
         sensor=replace(video.sensor, grey=False),
     )
     cameras = [

@@ -357,9 +357,9 @@ def _read_manifest(root: Path, verify: bool) -> ScanContents:
 
 
 def _intensity(cell: str, emotion: str | None) -> int | None:
-    """An intensity out of a cell; None for one that is wrong. Neutral has 0, and an empty cell means the highest."""
+    """An intensity out of a cell; None for one that is wrong. Neutral has none, and an empty cell means the highest."""
     if emotion == "neutral":
-        return 0 if cell in ("", "0") else None
+        return 0
     if not cell:
         return _FULL
     return int(cell) if cell.isdecimal() and int(cell) in INTENSITIES else None

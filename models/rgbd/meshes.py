@@ -88,6 +88,8 @@ def _with_seams(faces: IndexedFaces) -> Mesh:
     vertices = faces.points.astype(np.float32)
     if faces.texture_points is None:
         return Mesh(vertices, faces.triangles.astype(np.int32))
+    if len(faces.texture_points) == len(vertices) and np.array_equal(faces.triangles, faces.texture_triangles):
+        return Mesh(vertices, faces.triangles.astype(np.int32), faces.texture_points.astype(np.float32))
     corners, texture = faces.triangles.ravel(), faces.texture_triangles.ravel()
     key = corners * len(faces.texture_points) + texture
     pairs, corner_of = np.unique(key, return_inverse=True)

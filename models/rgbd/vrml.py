@@ -20,7 +20,8 @@ from models.errors import ScanError
 _GZIP = b"\x1f\x8b"
 # What old C runtimes print for numbers that are none; the hash would start a comment.
 _NO_NUMBER = re.compile(r"[-+]?\d+\.#\w+|[-+]?nan\(\w*\)", re.IGNORECASE)
-_COMMENT_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|#[^\n\r]*')
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_END_OF_LINE = re.compile(r"[\n\r]|$")
 _TOKEN = re.compile(r"[{}\[\]]|[^\s,{}\[\]]+")
 _NUMBER = re.compile(r"[-+]?(?:\d|\.\d|nan|inf)", re.IGNORECASE)
 _ARRAY_OF_NUMBERS = re.compile(r"\[[\s,]*(?:[-+.\d]|nan|inf|\])", re.IGNORECASE)
@@ -97,9 +98,29 @@ def _text(path: Path) -> str:
     if not text.startswith("#VRML"):
         begins = repr(text[:20]) if text else "nothing"
         raise ScanError(f"{path}: is no VRML: expected '#VRML' at its beginning, found {begins}; copy it again.")
-    if "#" in text[1:] or "nan(" in text:
+    if ".#" in text or "nan(" in text:
         text = _NO_NUMBER.sub("nan", text)
-    return _COMMENT_OR_STRING.sub(lambda match: '""' if match[0][0] == '"' else "", text)
+    return "".join(_spoken(text))
+
+
+def _spoken(text: str) -> Iterator[str]:
+    """A text's pieces without comments, and with empty strings for strings. Most of a scan is neither."""
+    at, comment, string = 0, -1, -1
+    while True:
+        # Each is looked for once only, lest a comment on every line cost the square of the lines.
+        comment = text.find("#", at) if comment < at else comment
+        string = text.find('"', at) if string < at else string
+        comment, string = (place if place >= 0 else len(text) for place in (comment, string))
+        if comment == string:
+            yield text[at:]
+            return
+        if comment < string:
+            yield text[at:comment]
+            at = _END_OF_LINE.search(text, comment).start()
+        else:
+            yield text[at:string] + '""'
+            match = _STRING.match(text, string)
+            at = match.end() if match else len(text)
 
 
 class _Parser:
