@@ -36,7 +36,7 @@ _WOMEN, _MEN = 56, 44
 _MOST_PEOPLE = _WOMEN + _MEN
 
 # What a scanner sees of a head, mm beyond the landmarks of jaw and brows, and where it sees the surface too aslant.
-_BESIDE, _BELOW, _ABOVE = 2.0, 8.0, 52.0
+_BESIDE, _BELOW, _ABOVE = 2.0, 2.0, 52.0
 _LARGEST_STEP = 9.0
 _BROW_HEIGHT = 4.0  # mm
 
