@@ -1,0 +1,232 @@
+"""Pretrained networks up to their global average pooling, and an honest label of what they were trained on.
+
+The paper takes ResNet-50 and VGG-19 as ImageNet left them (section 4.3). Their weights come from a file that the user
+names, from torch's folder of checkpoints (TORCH_HOME), or from torchvision's own download. Where there are none of
+them, ResNet-50 takes DeepExp3D's, which has seen faces and no ImageNet, and VGG-19 stays random: every result says so.
+"""
+
+import copy
+import hashlib
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from models.errors import ModelMismatchError, WeightsMissingError
+from models.rgbd.networks import COLOUR_FEATURES
+
+log = logging.getLogger(__name__)
+
+# What weights were trained on -> how tables call it.
+SOURCES = {
+    "imagenet": "ImageNet weights",
+    "deepexp3d": "DeepExp3D's weights, no ImageNet weights at hand",
+    "random": "random weights, no ImageNet weights at hand",
+}
+# Seconds that a server may take to answer: a machine without a network shall not wait for minutes.
+PATIENCE = 10
+SHIPPED_RESNET50 = Path(__file__).parents[1] / "expression" / "shipped" / "deepexp3d-resnet50"
+
+_IMAGENET = {
+    "resnet50": torchvision.models.ResNet50_Weights.IMAGENET1K_V1,
+    "vgg19": torchvision.models.VGG19_Weights.IMAGENET1K_V1,
+}
+
+
+class Trunk(nn.Module):
+    """A network's layers up to and with global average pooling: uint8 images (B, S, S, 3) in, features (B, D) out."""
+
+    def __init__(self, layers: nn.Module):
+        super().__init__()
+        self.layers = layers
+        # The usual statistics of photographs, which these networks were trained with.
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None])
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[:, None, None])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, D)."""
+        pixels = (images.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+        return self.layers(pixels.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained network.
+
+    Attributes
+    ----------
+    name : a key of `COLOUR_FEATURES`
+    source : a key of `SOURCES`
+    detail : where the weights came from
+    digest : hex SHA-256 of the weights themselves
+    trunk : the layers, for inference
+    """
+
+    name: str
+    source: str
+    detail: str
+    digest: str
+    trunk: Trunk
+
+    @property
+    def label(self) -> str:
+        """What tables say beside its results."""
+        return SOURCES[self.source]
+
+    def copied_trunk(self) -> Trunk:
+        """Layers of one's own, to train on."""
+        return copy.deepcopy(self.trunk).requires_grad_(True)
+
+
+def load_backbone(
+    name: str,
+    weights: Path | str | None = None,
+    *,
+    download: bool = True,
+    shipped: Path = SHIPPED_RESNET50,
+    seed: int = 0,
+) -> Backbone:
+    """A pretrained network with the best weights that can be had.
+
+    Parameters
+    ----------
+    name : "resnet50" or "vgg19"
+    weights : a state dictionary as torchvision publishes it (.pth); None looks into torch's folder of checkpoints
+    download : ask torchvision for weights that are not there
+    shipped : folder with DeepExp3D's ResNet-50, in `weights.npz`
+    seed : of random weights, where it comes to that
+
+    Raises
+    ------
+    WeightsMissingError
+        The named file is missing or damaged.
+    ModelMismatchError
+        There is no such network, or the file holds the weights of another one.
+    """
+    if name not in COLOUR_FEATURES:
+        raise ModelMismatchError(f"{name}: no pretrained network is called so; choose of {', '.join(COLOUR_FEATURES)}.")
+    state, source, detail = _weights(name, weights, download, shipped)
+    if source == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = _network(name)
+        detail = f"He's initialisation with seed {seed}"
+    else:
+        network = _network(name)
+        _fill(network, state, detail)
+    if source != "imagenet":
+        log.warning("%s: %s (%s); name a file of weights to repeat the paper.", name, SOURCES[source], detail)
+    trunk = Trunk(network).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return Backbone(name, source, detail, _digest(network), trunk)
+
+
+def pretrained_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """Parameters of a network that are not new but came with a `Trunk`."""
+    return [part for module in network.modules() if isinstance(module, Trunk) for part in module.parameters()]
+
+
+def _network(name: str) -> nn.Module:
+    """Convolutional layers with fresh weights: everything before the pooling."""
+    if name == "vgg19":
+        layers = torchvision.models.vgg19(weights=None).features
+    else:
+        layers = nn.Sequential()
+        for part, module in torchvision.models.resnet50(weights=None).named_children():
+            if part not in ("avgpool", "fc"):
+                layers.add_module(part, module)
+    for module in layers.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return layers
+
+
+def _weights(
+    name: str, weights: Path | str | None, download: bool, shipped: Path
+) -> tuple[dict[str, Tensor], str, str]:
+    """State of the layers, its source and where it came from; an empty state for random weights."""
+    if weights is not None:
+        return _trunk_state(name, _read_state(Path(weights))), "imagenet", str(weights)
+    published = _IMAGENET[name]
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
+    if cached.is_file():
+        return _trunk_state(name, _read_state(cached)), "imagenet", cached.name
+    if download:
+        try:
+            with _impatient():
+                state = published.get_state_dict(progress=False, check_hash=True)
+            return _trunk_state(name, state), "imagenet", cached.name
+        except (OSError, RuntimeError) as error:
+            log.warning("%s: torchvision's weights cannot be had (%s).", name, error)
+    if name == "resnet50" and (shipped / "weights.npz").is_file():
+        return _deepexp3d_state(shipped), "deepexp3d", shipped.name
+    return {}, "random", ""
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise WeightsMissingError(f"{path}: there is no such file; name torchvision's weights (.pth).") from error
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsMissingError(f"{path}: cannot be read as weights ({reason}); download it again.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ModelMismatchError(f"{path}: expected a state dictionary as torchvision has it, found other things.")
+    return state
+
+
+def _trunk_state(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of a whole network's state, that of the layers before the pooling."""
+    if name == "vgg19":
+        return {part.removeprefix("features."): value for part, value in state.items() if part.startswith("features.")}
+    return {part: value for part, value in state.items() if not part.startswith("fc.")}
+
+
+def _deepexp3d_state(folder: Path) -> dict[str, Tensor]:
+    from models.expression.network import read_weights
+
+    prefix = "backbone."
+    state = {
+        part.removeprefix(prefix): value for part, value in read_weights(folder).items() if part.startswith(prefix)
+    }
+    return {
+        part: value.float() if value.is_floating_point() else value
+        for part, value in state.items()
+        if not part.startswith("fc.")
+    }
+
+
+def _fill(network: nn.Module, state: dict[str, Tensor], detail: str) -> None:
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelMismatchError(
+            f"{detail}: these weights are of another network ({str(error).splitlines()[1].strip()}); "
+            "name the file of weights that torchvision publishes for this one."
+        ) from error
+
+
+def _digest(network: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Connections that are opened inside give up after `PATIENCE` seconds without an answer."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

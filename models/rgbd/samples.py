@@ -1,0 +1,213 @@
+"""Registered pairs of colour and depth as the networks take them, in one file."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+import numpy as np
+
+from models.errors import DatasetError, DeepExp3DError
+from models.rgbd.networks import CLASSES, DEPTH_SIZE, EXPRESSION_SIZE
+from models.storage import load_arrays, save_arrays
+
+if TYPE_CHECKING:
+    from models.rgbd.contents import Scan
+    from models.rgbd.preparation import PreparedPair
+
+COLOUR_SIZE = 224
+# Millimetres behind the face's nearest point that depth maps show: from the tip of the nose to the ears. The same for
+# everybody, so that a network sees how deep a face is, and nothing is learned from other people's faces for it.
+DEPTH_RANGE = 100.0
+# Share of the nearest points that are taken for noise.
+OUTLIERS = 0.001
+
+Progress = Callable[[Iterable, str, int | None], Iterable]
+
+
+@dataclass(frozen=True)
+class RgbdSamples:
+    """F registered pairs.
+
+    Attributes
+    ----------
+    colour : (F, 224, 224, 3) uint8 RGB
+    depth : (F, 64, 64) float32 in [0, 1]: 1 at the face's nearest point, 0 at `DEPTH_RANGE` behind it, and where there
+        is nothing
+    labels : (F,) names out of `CLASSES`
+    subjects : (F,) people
+    intensities : (F,) 1 to 4
+    synthetic : whether they are rendered
+    reconstructed_depth : (F, 64, 64) as `depth`, of reconstructions of the colour images; all 0 where there is none
+    expression : (F, 28) of the colour images, standard deviations; all 0 where no face was found
+    """
+
+    colour: np.ndarray
+    depth: np.ndarray
+    labels: np.ndarray
+    subjects: np.ndarray
+    intensities: np.ndarray
+    synthetic: bool = False
+    reconstructed_depth: np.ndarray | None = None
+    expression: np.ndarray | None = None
+
+    def __post_init__(self):
+        count = len(self.labels)
+        expected = {
+            "colour": (count, COLOUR_SIZE, COLOUR_SIZE, 3),
+            "depth": (count, DEPTH_SIZE, DEPTH_SIZE),
+            "subjects": (count,),
+            "intensities": (count,),
+            "reconstructed_depth": (count, DEPTH_SIZE, DEPTH_SIZE),
+            "expression": (count, EXPRESSION_SIZE),
+        }
+        for name, shape in expected.items():
+            value = getattr(self, name)
+            if value is not None and value.shape != shape:
+                raise DatasetError(f"{name} of {count} samples: expected the shape {shape}, found {value.shape}.")
+        if unknown := sorted(set(self.labels) - set(CLASSES)):
+            raise DatasetError(f"samples show {', '.join(unknown)}; expected {', '.join(CLASSES)} alone.")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def at(self, rows: np.ndarray) -> "RgbdSamples":
+        """Some of them, by number or by a mask."""
+        arrays = {name: getattr(self, name) for name in (*_ARRAYS, *_FURTHER)}
+        return replace(self, **{name: value[rows] for name, value in arrays.items() if value is not None})
+
+    def save(self, path: Path | str) -> None:
+        """Write them as npz."""
+        arrays = {name: getattr(self, name) for name in (*_ARRAYS, *_FURTHER) if getattr(self, name) is not None}
+        save_arrays(path, **arrays, synthetic=np.array(self.synthetic))
+
+    @classmethod
+    def load(cls, path: Path | str) -> "RgbdSamples":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        DatasetError
+            The file is missing, or holds something else.
+        """
+        try:
+            arrays = load_arrays(path)
+            return cls(
+                *(arrays[name] for name in _ARRAYS),
+                synthetic=bool(arrays["synthetic"]),
+                **{name: arrays[name] for name in _FURTHER if name in arrays},
+            )
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise DatasetError(
+                f"{path}: no readable samples ({error}); make the depth maps again, or give a file that they wrote."
+            ) from error
+
+
+_ARRAYS = ("colour", "depth", "labels", "subjects", "intensities")
+_FURTHER = ("reconstructed_depth", "expression")
+
+
+@dataclass(frozen=True)
+class AssembledSamples:
+    """Samples of scans, and what became of the others.
+
+    Attributes
+    ----------
+    samples : in the order of the scans
+    left_out : reason -> number of scans that could not be prepared
+    problems : of each of them, what is wrong
+    """
+
+    samples: RgbdSamples
+    left_out: dict[str, int]
+    problems: tuple[str, ...]
+
+
+def assemble_samples(
+    scans: Sequence["Scan"],
+    prepare: Callable[["Scan"], "PreparedPair"],
+    *,
+    synthetic: bool = False,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> AssembledSamples:
+    """Samples of the scans that show one of `CLASSES`; those that cannot be prepared are named, and the rest goes on.
+
+    Parameters
+    ----------
+    scans : of any emotion; neutral faces are no part of the six classes
+    prepare : makes a pair of a scan, as `models.rgbd.preparation.prepare_pair`
+    synthetic : whether the scans are rendered
+    workers : processes
+    progress : wraps what is gone through, given it, its name and its length; may show a bar
+
+    Raises
+    ------
+    DatasetError
+        None of them can be prepared.
+    """
+    from joblib import Parallel, delayed
+
+    wanted = [scan for scan in scans if scan.emotion in CLASSES]
+    show = progress or (lambda items, name, total: items)
+    jobs = (delayed(_sample)(scan, prepare) for scan in wanted)
+    outcomes = Parallel(n_jobs=workers, return_as="generator")(jobs)
+    rows, left_out, problems = [], {}, []
+    for scan, outcome in zip(wanted, show(outcomes, "depth maps", len(wanted)), strict=True):
+        if isinstance(outcome, DeepExp3DError):
+            reason = getattr(outcome, "reason", "scan that cannot be prepared")
+            left_out[reason] = left_out.get(reason, 0) + 1
+            problems.append(str(outcome))
+        else:
+            rows.append((scan, *outcome))
+    if not rows:
+        raise DatasetError(
+            f"{len(wanted)} scans of the six expressions were found, and none could be prepared"
+            + (f": {problems[0]}" if problems else ".")
+        )
+    samples = RgbdSamples(
+        colour=np.stack([colour for _, colour, _ in rows]),
+        depth=np.stack([depth for _, _, depth in rows]),
+        labels=np.array([scan.emotion for scan, _, _ in rows]),
+        subjects=np.array([scan.subject for scan, _, _ in rows]),
+        intensities=np.array([scan.intensity for scan, _, _ in rows]),
+        synthetic=synthetic,
+    )
+    return AssembledSamples(samples, left_out, tuple(problems))
+
+
+def colour_input(colour: np.ndarray) -> np.ndarray:
+    """A cropped face (S, S, 3) uint8 in the size of the pretrained networks' input, (224, 224, 3) uint8."""
+    import cv2
+
+    shrinks = len(colour) > COLOUR_SIZE
+    return cv2.resize(colour, (COLOUR_SIZE, COLOUR_SIZE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def depth_input(depth: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
+    """A cropped face's depth (S, S) in mm, larger nearer, as PL-depth takes it: (64, 64) float32 in [0, 1].
+
+    Parameters
+    ----------
+    valid : (S, S) bool, where there is a face; by default where the depth is a number
+    """
+    import cv2
+
+    valid = np.isfinite(depth) if valid is None else valid & np.isfinite(depth)
+    if not valid.any():
+        return np.zeros((DEPTH_SIZE, DEPTH_SIZE), np.float32)
+    nearest = np.quantile(depth[valid], 1 - OUTLIERS)
+    shown = np.where(valid, 1 - (nearest - np.where(valid, depth, 0)) / DEPTH_RANGE, 0).clip(0, 1)
+    interpolation = cv2.INTER_AREA if len(depth) > DEPTH_SIZE else cv2.INTER_LINEAR
+    return cv2.resize(shown.astype(np.float32), (DEPTH_SIZE, DEPTH_SIZE), interpolation=interpolation)
+
+
+def _sample(
+    scan: "Scan", prepare: Callable[["Scan"], "PreparedPair"]
+) -> tuple[np.ndarray, np.ndarray] | DeepExp3DError:
+    try:
+        pair = prepare(scan)
+    except DeepExp3DError as error:
+        return error
+    return colour_input(pair.colour), depth_input(pair.depth, pair.valid)
