@@ -111,6 +111,9 @@ def benchmark_called(name: str) -> Benchmark:
         There is none.
     """
     if name not in BENCHMARKS:
+        of_set = [benchmark.name for benchmark in BENCHMARKS.values() if benchmark.dataset == name]
+        if of_set:
+            raise DatasetError(f"{name}: is a data set, of which there are several benchmarks: {', '.join(of_set)}.")
         raise DatasetError(f"{name}: no benchmark is called so; choose one of {', '.join(BENCHMARKS)}.")
     return BENCHMARKS[name]
 

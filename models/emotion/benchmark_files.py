@@ -34,8 +34,7 @@ def write_folder(results: Sequence[BenchmarkResult], folder: Path) -> None:
     for result in results:
         stem = f"{result.features}-{result.protocol}"
         write_answers(result, folder / f"answers-{stem}.csv")
-        title = f"{result.title}: {result.features}, {result.description.partition(';')[0]}"
-        if result.synthetic:
-            title += " (rendered)"
+        rendered = " (rendered)" if result.synthetic else ""
+        title = f"{result.title}{rendered}\n{result.features}, protocol {result.protocol}"
         with written_whole(folder / confusion_picture(result)) as path:
             confusion_figure(result.confusion, result.labels, title).savefig(path, dpi=PICTURE_DOTS_PER_INCH)

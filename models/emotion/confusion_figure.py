@@ -31,5 +31,5 @@ def confusion_figure(confusion: np.ndarray, labels: tuple[str, ...], title: str 
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
-    axes.set_title(title, fontsize=10)
+    figure.suptitle(title, fontsize=10)
     return figure

@@ -218,6 +218,11 @@ def test_an_unknown_benchmark_lists_those_there_are():
         open_benchmark("kdeff", Path())
 
 
+def test_a_data_set_s_name_is_answered_with_its_benchmarks():
+    with pytest.raises(DatasetError, match=r"rafd: .*radfd_frontal, radfd_semiprofile\.$"):
+        open_benchmark("rafd", Path())
+
+
 def test_a_set_without_the_wanted_photographs_says_what_it_has(root):
     with pytest.raises(DatasetError, match=r"semiprofile.*expected.*45 degrees.*found 84 photographs, of the views 0"):
         open_benchmark("kdef_semiprofile", root)
