@@ -4,11 +4,15 @@ import datetime
 import importlib.metadata
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 from assets import versioning
-from assets.deepexp3d import only_synthetic
 from assets.experiments import flattened
+from assets.facevid_splits import read_splits
+from assets.raw_videos import read_manifest
 from assets.stage import dataset_folder, skip_reason
 from assets.workspace import Workspace
 from models.emotion import published
@@ -37,7 +41,7 @@ def gather_measurements(workspace: Workspace) -> Measurements:
         inference=json.loads(inference.read_text()) if inference.is_file() else None,
         stress=_json(workspace, "stress_detection", "metrics.json"),
         views=_json(workspace, "view_invariance", "metrics.json") or {},
-        expression=None if expression is None else expression | {"synthetic": only_synthetic(workspace)},
+        expression=None if expression is None else expression | {"test_videos": _test_videos(workspace)},
     )
 
 
@@ -46,7 +50,7 @@ def provenance(workspace: Workspace) -> list[tuple[str, str]]:
     from models.emotion.benchmark_result import machine
 
     facts = machine(workspace.workers)
-    versions = versioning.path_versions(workspace.root)
+    versions = _dependency_versions(workspace) | versioning.path_versions(workspace.root)
     inputs = {path: versions[path] for path in workspace.inputs("results_report") if path in versions}
     seeds = {
         name: value
@@ -91,6 +95,27 @@ def _found(workspace: Workspace) -> dict[str, FoundSet]:
         else:
             found[row.dataset] = FoundSet(len(contents.photographs), len(contents.subjects) or None, contents.problems)
     return found
+
+
+def _test_videos(workspace: Workspace) -> dict[str, int]:
+    """How many videos `expression_evaluation` tests on, and how many of them are rendered."""
+    splits = read_splits(workspace)
+    sources = read_manifest(workspace).set_index("video_id").source
+    tested = splits.source_video[splits.split == "test"].map(sources)
+    return {"all": len(tested), "rendered": int((tested == "synthetic").sum())}
+
+
+def _dependency_versions(workspace: Workspace) -> dict[str, str]:
+    """The md5 that DVC has recorded of the data sets that users have put into `data/datasets`."""
+    lock = workspace.path("dvc.lock")
+    stages = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
+    recorded = {
+        dependency["path"]: dependency["md5"]
+        for stage in stages.values()
+        for dependency in stage.get("deps", [])
+        if "md5" in dependency and dependency["path"].startswith("data/datasets/")
+    }
+    return {path: md5 for path, md5 in recorded.items() if dataset_folder(workspace, Path(path).name) is not None}
 
 
 def _network(workspace: Workspace) -> str:

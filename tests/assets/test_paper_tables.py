@@ -66,13 +66,20 @@ def test_a_folder_that_is_no_data_set_is_told_in_table_one(project):
 
 
 def test_figures_are_traced_to_machine_versions_seeds_and_inputs(project):
+    for name in ("kdef", "rafd"):
+        project.data("datasets", name).mkdir(parents=True, exist_ok=True)
+    (project.data("datasets", "kdef") / "AF01ANS.JPG").write_bytes(b"photograph")
     project.path("dvc.lock").write_text(
-        "stages:\n  raw_videos:\n    outs:\n    - {path: data/raw_videos, md5: 0123abcd.dir}\n"
+        "stages:\n  benchmark_images@kdef_frontal:\n    deps:\n    - {path: data/datasets/kdef, md5: 4567.dir}\n"
+        "    - {path: data/datasets/rafd, md5: 89ab.dir}\n"
+        "  raw_videos:\n    outs:\n    - {path: data/raw_videos, md5: 0123abcd.dir}\n"
         "  other:\n    outs:\n    - {path: data/other, md5: ffff}\n"
     )
     told = dict(provenance(project))
     assert told["md5 of data/raw_videos"] == "0123abcd.dir"
     assert "md5 of data/other" not in told, "it is no input of the report"
+    assert told["md5 of data/datasets/kdef"] == "4567.dir"
+    assert "md5 of data/datasets/rafd" not in told, "nothing lies there but a README"
     assert f"stress_detection.seed {project.params.stress_detection.seed}" in told["seeds"]
     assert "scikit-learn" in told["versions"]
     assert "processors" in told["machine"]

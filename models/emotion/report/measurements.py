@@ -52,7 +52,7 @@ class Measurements:
     inference : figures of `benchmarks.inference`, None where it was not run
     stress : of `StressResult.to_json`
     views : data set -> of `ViewInvariance.to_json`
-    expression : of `data/expression_evaluation/metrics.json`, with `synthetic` where all test videos are
+    expression : of `data/expression_evaluation/metrics.json`, with `test_videos`: how many are "rendered" of "all"
     """
 
     accuracies: Mapping[str, Sequence[MeasuredAccuracy]] = field(default_factory=dict)

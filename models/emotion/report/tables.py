@@ -332,7 +332,8 @@ _METHODS_HERE = {
 def expression_error_table(measured: Measurements) -> Table:
     """Section IV-C: error of e against whole-video fits."""
     expression = measured.expression or {}
-    kind = Kind.SYNTHETIC if expression.get("synthetic") else Kind.MEASURED
+    videos = expression.get("test_videos") or {"all": 0, "rendered": 0}
+    kind = Kind.SYNTHETIC if videos["all"] and videos["rendered"] == videos["all"] else Kind.MEASURED
     fitted = {row["method"]: row["mse"] for row in expression.get("errors", ()) if row["against"] == "whole-video fit"}
     counterparts = {published.PAPER: "deepexp3d_finetuned", "Linear shape model fitting [31]": "per-frame linear fit"}
     rows = [
@@ -359,8 +360,12 @@ def expression_error_table(measured: Measurements) -> Table:
         aligned_right=(False, True, True),
         rows=tuple(rows),
         notes=(
-            "The paper states no unit, so that the columns cannot be compared with each other, only within themselves. "
-            "Measured on the test people of the videos at hand.",
+            "The paper states no unit, so that the columns cannot be compared with each other, only within themselves.",
+            *(
+                [f"Measured on {videos['all']} test videos; {videos['rendered']} are rendered."]
+                if videos["all"]
+                else []
+            ),
         ),
     )
 

@@ -198,7 +198,7 @@ def test_a_rendered_stand_in_is_not_taken_for_the_set_when_views_are_compared():
         views={"rafd": {"semi_profile": view, "views": [view], "synthetic": True}},
         expression={
             "errors": [{"method": "deepexp3d_finetuned", "against": "whole-video fit", "mse": 0.4}],
-            "synthetic": True,
+            "test_videos": {"all": 3, "rendered": 3},
         },
     )
     found = tables(measured)
@@ -207,6 +207,15 @@ def test_a_rendered_stand_in_is_not_taken_for_the_set_when_views_are_compared():
     assert (second.cells[0].text, second.cells[3]) == ("RaFD, rendered (synthetic)", Cell("0.200", Kind.SYNTHETIC))
     assert third.cells[0].text == "KDEF"
     assert found["expression_errors"].rows[0].cells[2] == Cell("0.400", Kind.SYNTHETIC)
+    assert found["expression_errors"].notes[-1] == "Measured on 3 test videos; 3 are rendered."
+
+
+def test_errors_on_some_real_videos_are_no_synthetic_figure_and_say_how_many_are_rendered():
+    error = {"method": "deepexp3d_finetuned", "against": "whole-video fit", "mse": 0.4}
+    measured = Measurements(expression={"errors": [error], "test_videos": {"all": 5, "rendered": 3}})
+    table = tables(measured)["expression_errors"]
+    assert table.rows[0].cells[2] == Cell("0.400", Kind.MEASURED)
+    assert "3 are rendered" in table.notes[-1]
 
 
 def test_what_lies_here_of_a_set_is_told_with_its_problems():
