@@ -265,23 +265,26 @@ def evaluate_features(
     Raises
     ------
     DatasetError
-        Too few photographs of a class, or of too few people, show a face.
+        Photographs of too few people, or too few of a class, show a face.
     """
     if without_face not in WITHOUT_FACE:
         raise DatasetError(f"without_face is '{without_face}'; choose one of {', '.join(WITHOUT_FACE)}.")
     labels, found = opened.labels, table.found
     numbers = folds.of(opened.names)
     _check_enough(opened, labels[found], numbers[:, found])
-    evaluation = cross_validate(
-        table.values[found],
-        labels[found],
-        opened.people[found] if protocol.keeps_people_together else None,
-        settings,
-        seed=folds.seed,
-        folds=numbers[:, found],
-        workers=workers,
-        progress=progress,
-    )
+    try:
+        evaluation = cross_validate(
+            table.values[found],
+            labels[found],
+            opened.people[found] if protocol.keeps_people_together else None,
+            settings,
+            seed=folds.seed,
+            folds=numbers[:, found],
+            workers=workers,
+            progress=progress,
+        )
+    except ValueError as error:
+        raise DatasetError(f"{opened.root}: a training part is too small to be tuned on: {error}") from error
     answers = np.full(numbers.shape, "", dtype=labels.dtype)
     answers[:, found] = evaluation.predictions
     counted = (numbers != LEARNED) & (found | (without_face == "wrong"))

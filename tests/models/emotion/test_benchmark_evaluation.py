@@ -28,27 +28,29 @@ from models.emotion.settings import EvaluationSettings, SearchSettings
 from models.errors import DatasetError
 
 PEOPLE = 12
+CODES = ("NE", "AN", "DI", "AF", "HA", "SA", "SU")
 ONE_TRY = EvaluationSettings(search=SearchSettings(evaluations=1, folds=2))
 
 
-def write_set(root: Path, people: int = PEOPLE) -> None:
-    """KDEF, frontal, session A: files whose contents nobody looks at, each another."""
+def write_set(root: Path, people: int = PEOPLE, sessions: str = "A") -> None:
+    """KDEF, frontal: files whose contents nobody looks at, each another."""
     for person in range(people):
-        stem = f"A{'FM'[person % 2]}{person // 2 + 1:02d}"
-        (root / stem).mkdir(parents=True)
-        for code in ("NE", "AN", "DI", "AF", "HA", "SA", "SU"):
-            (root / stem / f"{stem}{code}S.JPG").write_text(f"{stem}{code}")
+        for session in sessions:
+            stem = f"{session}{'FM'[person % 2]}{person // 2 + 1:02d}"
+            (root / stem).mkdir(parents=True)
+            for code in CODES:
+                (root / stem / f"{stem}{code}S.JPG").write_text(f"{stem}{code}")
 
 
 def read_without_opening(name: str, root: Path | str) -> DatasetContents:
     """KDEF as its reader gives it, of files that are no pictures."""
-    codes = dict(zip(("NE", "AN", "DI", "AF", "HA", "SA", "SU"), EMOTIONS, strict=True))
+    codes = dict(zip(CODES, EMOTIONS, strict=True))
     photographs = tuple(
         Photograph(
             path,
             codes[path.stem[4:6]],
             path.stem[1:4],
-            take="A",
+            take=path.stem[0],
             attributes={"gender": {"F": "female", "M": "male"}[path.stem[1]], "age": "23"},
         )
         for path in sorted(Path(root).glob("*/*.JPG"))
@@ -211,6 +213,13 @@ def test_a_class_without_faces_is_named_with_what_was_found(opened):
     table.values[opened.labels == "sad"] = np.nan
     with pytest.raises(DatasetError, match="0 of 'sad'"):
         evaluated(opened, table)
+
+
+def test_too_few_people_to_tune_on_are_said(tmp_path, root):
+    write_set(tmp_path / "two", people=2, sessions="AB")
+    two = open_benchmark("kdef", tmp_path / "two")
+    with pytest.raises(DatasetError, match=r"too small to be tuned on: .*two people"):
+        evaluated(two, table_of(two))
 
 
 def test_an_unknown_benchmark_lists_those_there_are():
