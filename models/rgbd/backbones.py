@@ -20,7 +20,7 @@ import torchvision
 from torch import Tensor, nn
 
 from models.errors import ModelMismatchError, WeightsMissingError
-from models.rgbd.networks import COLOUR_FEATURES
+from models.rgbd.pipelines import COLOUR_FEATURES
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import DatasetError
-from models.rgbd.networks import CLASSES
+from models.rgbd.pipelines import CLASSES
 from models.storage import written_whole
 
 # The third and fourth intensity of each of the six expressions.

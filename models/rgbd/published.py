@@ -17,7 +17,7 @@ class PublishedAccuracy:
     ----------
     approach : as the table calls it, with the number of the paper's reference
     printed : per cent, with as many digits as the paper gives
-    pipeline : the key in `models.rgbd.networks.PIPELINES` that measures the same here; None for other methods'
+    pipeline : the key in `models.rgbd.pipelines.PIPELINES` that measures the same here; None for other methods'
     starred : whether the paper marks the row as an experiment beside its pipelines
     """
 

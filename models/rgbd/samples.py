@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from models.errors import DatasetError, DeepExp3DError
-from models.rgbd.networks import CLASSES, DEPTH_SIZE, EXPRESSION_SIZE
+from models.rgbd.pipelines import CLASSES, DEPTH_SIZE, EXPRESSION_SIZE
 from models.storage import load_arrays, save_arrays
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from models.rgbd.backbones import Backbone, pretrained_parameters
 from models.rgbd.network_settings import EarlyStopping, RgbdHardware, RgbdTrainingSettings
-from models.rgbd.networks import CLASSES, Pipeline, build_network
+from models.rgbd.networks import build_network
+from models.rgbd.pipelines import CLASSES, Pipeline
 
 # Images that are classified together.
 BATCH = 256
