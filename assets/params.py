@@ -253,9 +253,9 @@ class Export(Section):
 
 
 class RenderedStressSet(Section):
-    """Rendered stress videos."""
+    """Rendered stress videos; folds by person and their searches need some people."""
 
-    people: int = Field(ge=2)
+    people: int = Field(ge=4)
     frames: int = Field(ge=10)
 
 

@@ -312,6 +312,33 @@ def _emotion_classifier(workspace: Workspace) -> Findings:
         yield f"{benchmark}: above chance", metrics["accuracy"] > chance, round(metrics["accuracy"], 3)
 
 
+@contract("stress_detection", dg.AssetCheckSeverity.WARN)
+def _stress_detection(workspace: Workspace) -> Findings:
+    """Nearly all videos of use, and frames judged better than by chance in every phase."""
+    if reason := skip_reason(workspace, "stress_detection"):
+        yield "skipped", True, reason
+        return
+    metrics = json.loads(workspace.data("stress_detection", "metrics.json").read_text())
+    unusable = len(metrics["unusable_videos"])
+    yield "90 % of the videos are of use", unusable <= 0.1 * metrics["videos"], f"{unusable} of {metrics['videos']}"
+    for phase, row in metrics["phases"].items():
+        accuracy = row["accuracy"]["frames"]["mean"]
+        yield f"phase {phase}: above chance", accuracy > 0.5, round(accuracy, 3)
+
+
+@contract("view_invariance", dg.AssetCheckSeverity.WARN)
+def _view_invariance(workspace: Workspace) -> Findings:
+    """Angles differ by less than expressions do."""
+    if reason := skip_reason(workspace, "view_invariance"):
+        yield "skipped", True, reason
+        return
+    metrics = json.loads(workspace.data("view_invariance", "metrics.json").read_text())
+    for name, result in metrics.items():
+        for view in result["views"]:
+            share = view["share"] or 0.0
+            yield f"{name}, {view['view']:+.0f} degrees: less than the variance of e", share < 1, round(share, 3)
+
+
 @contract("results_report")
 def _results_report(workspace: Workspace) -> Findings:
     """A page that stands alone, and a summary that can be read."""

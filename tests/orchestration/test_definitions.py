@@ -56,7 +56,7 @@ MADE_FROM = {
 }
 BATCHES = ("raw_videos", "landmarks", "tracked_landmarks", "reconstructions")
 # Stages that only say which licensed data set they need have no data to check.
-AWAITING_DATA = {"stress_detection", "view_invariance", *GROUPS["rgbd"]}
+AWAITING_DATA = GROUPS["rgbd"]
 BENCHMARKS = [
     *("radfd_frontal", "radfd_semiprofile", "kdef_frontal", "kdef_semiprofile"),
     *("rafdb", "cfee", "ckplus", "synthetic", "custom"),
