@@ -55,7 +55,7 @@ def _accuracies(results: Sequence[BenchmarkResult]) -> str:
                 f"{sum(result.seconds.values()):.0f}",
             ]
         )
-    return _aligned(rows, left=2) + f"\naccuracy in per cent: {', '.join(sorted({r.measure for r in results}))}"
+    return _aligned(rows, left=2) + f"\nin per cent; measured is the {', the '.join(sorted({r.measure for r in results}))}"
 
 
 def _classes(results: Sequence[BenchmarkResult]) -> str:
