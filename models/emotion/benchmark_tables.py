@@ -55,7 +55,8 @@ def _accuracies(results: Sequence[BenchmarkResult]) -> str:
                 f"{sum(result.seconds.values()):.0f}",
             ]
         )
-    return _aligned(rows, left=2) + f"\nin per cent; measured is the {', the '.join(sorted({r.measure for r in results}))}"
+    measures = ", the ".join(sorted({result.measure for result in results}))
+    return f"{_aligned(rows, left=2)}\nin per cent; measured is the {measures}"
 
 
 def _classes(results: Sequence[BenchmarkResult]) -> str:
