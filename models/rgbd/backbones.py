@@ -20,6 +20,8 @@ import torchvision
 from torch import Tensor, nn
 
 from models.errors import ModelMismatchError, WeightsMissingError
+from models.expression.alignment import IMAGE_SIZE
+from models.expression.contract import NetworkContract
 from models.rgbd.pipelines import COLOUR_FEATURES
 
 log = logging.getLogger(__name__)
@@ -41,18 +43,28 @@ _IMAGENET = {
 
 
 class Trunk(nn.Module):
-    """A network's layers up to and with global average pooling: uint8 images (B, S, S, 3) in, features (B, D) out."""
+    """A network's layers up to and with global average pooling: uint8 images (B, S, S, 3) in, features (B, D) out.
 
-    def __init__(self, layers: nn.Module):
+    Parameters
+    ----------
+    layers : convolutional layers
+    shrink : by how much images are made smaller first, to the size that the network was trained on
+    """
+
+    def __init__(self, layers: nn.Module, shrink: int = 1):
         super().__init__()
         self.layers = layers
+        self.shrink = shrink
         # The usual statistics of photographs, which these networks were trained with.
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None])
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[:, None, None])
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (B, D)."""
-        pixels = (images.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+        pixels = images.permute(0, 3, 1, 2).float() / 255
+        if self.shrink > 1:
+            pixels = nn.functional.avg_pool2d(pixels, self.shrink)
+        pixels = (pixels - self.mean) / self.std
         return self.layers(pixels.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
 
 
@@ -100,7 +112,7 @@ def load_backbone(
     name : "resnet50" or "vgg19"
     weights : a state dictionary as torchvision publishes it (.pth); None looks into torch's folder of checkpoints
     download : ask torchvision for weights that are not there
-    shipped : folder with DeepExp3D's ResNet-50, in `weights.npz`
+    shipped : folder with DeepExp3D's ResNet-50: `weights.npz` and `network.json`
     seed : of random weights, where it comes to that
 
     Raises
@@ -113,6 +125,7 @@ def load_backbone(
     if name not in COLOUR_FEATURES:
         raise ModelMismatchError(f"{name}: no pretrained network is called so; choose of {', '.join(COLOUR_FEATURES)}.")
     state, source, detail = _weights(name, weights, download, shipped)
+    shrink = 1
     if source == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -121,9 +134,11 @@ def load_backbone(
     else:
         network = _network(name)
         _fill(network, state, detail)
+    if source == "deepexp3d":
+        shrink = IMAGE_SIZE // NetworkContract.load(shipped / "network.json").input_size
     if source != "imagenet":
         log.warning("%s: %s (%s); name a file of weights to repeat the paper.", name, SOURCES[source], detail)
-    trunk = Trunk(network).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    trunk = Trunk(network, shrink).eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return Backbone(name, source, detail, _digest(network), trunk)
 
 

@@ -6,6 +6,7 @@ import torch
 import torchvision
 
 from models.errors import ModelMismatchError, WeightsMissingError
+from models.expression.contract import NetworkContract
 from models.rgbd.backbones import Trunk, load_backbone, pretrained_parameters
 from models.rgbd.networks import ColourNetwork
 from models.storage import save_arrays
@@ -56,13 +57,19 @@ def test_features_are_the_networks_globally_averaged_maps(tmp_path, resnet50):
         torch.testing.assert_close(found, whole.eval()(normalised), rtol=1e-3, atol=1e-3)
 
 
-def test_deepexp3d_stands_in_for_imagenet_and_says_so(tmp_path, resnet50):
+def test_deepexp3d_stands_in_for_imagenet_at_its_own_resolution_and_says_so(tmp_path, resnet50, small_model):
+    folder = tmp_path / "deepexp3d-resnet50"
     weights = {f"backbone.{name}": value.numpy() for name, value in resnet50.items() if not name.startswith("fc.")}
     halved = {name: value.astype(np.float16) if value.dtype == np.float32 else value for name, value in weights.items()}
-    save_arrays(tmp_path / "deepexp3d-resnet50/weights.npz", **halved, **{"joint.0.weight": np.zeros(3)})
-    backbone = load_backbone("resnet50", shipped=tmp_path / "deepexp3d-resnet50")
+    save_arrays(folder / "weights.npz", **halved, **{"joint.0.weight": np.zeros(3)})
+    NetworkContract.of(small_model, "resnet50", 56).save(folder / "network.json")
+    backbone = load_backbone("resnet50", shipped=folder)
     assert backbone.source == "deepexp3d"
     assert "no ImageNet weights" in backbone.label
+    sides = []
+    backbone.trunk.layers[0].register_forward_hook(lambda module, given, output: sides.append(given[0].shape[-1]))
+    backbone.trunk(torch.zeros(1, 224, 224, 3, dtype=torch.uint8))
+    assert sides == [56]
 
 
 def test_random_weights_are_labelled_and_come_from_the_seed(tmp_path):
