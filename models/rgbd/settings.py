@@ -30,29 +30,31 @@ class RegistrationSettings:
     Attributes
     ----------
     transform : "similarity" (turn, shift and scale) or "rigid" (turn and shift; the scale is that of the start)
-    picture : what of the range image is compared with the photograph: "relief", the surface as a lamp beside the
-        camera would show it, or "depth" itself, as in the paper
-    bins : of the joint histogram of grey levels
-    shrink : by how much the images are made smaller, level by level
-    samples : pixels of the face that the metric is computed from, at most, on each level; drawn with `seed`
-    seed : of the choice of pixels
+    picture : what is compared: "relief", the fine structure of the surface as a lamp at the camera would show it with
+        the fine structure of the photograph, or "depth", depth with grey levels, as the paper has it
+    bins : of the joint histogram
+    shrink : by how much the range image is made smaller, level by level
     iterations : of the optimiser on each level, at most
-    largest_turn, largest_shift, largest_scale : how far the search for a start goes: degrees, share of the image's
-        side, and factor by which the face may be larger or smaller than it looks
+    starts : places about the start from which the registration is tried
+    largest_shift, largest_turn, largest_scale : how far from the start they may be: share of the photograph's side,
+        degrees, and factor
+    smallest_face, largest_face : width of the scan that is searched for where nothing tells the start, share of the
+        photograph's side
     worst_information : mutual information, in nats, below which scan and photograph do not belong together
     """
 
     transform: str = "similarity"
     picture: str = "relief"
-    bins: int = 32
-    shrink: tuple[int, ...] = (8, 4, 2)
-    samples: int = 12_000
-    seed: int = 0
-    iterations: int = 100
-    largest_turn: float = 15.0
-    largest_shift: float = 0.08
-    largest_scale: float = 1.1
-    worst_information: float = 0.08
+    bins: int = 24
+    shrink: tuple[int, ...] = (2, 1)
+    iterations: int = 60
+    starts: int = 2
+    largest_shift: float = 0.05
+    largest_turn: float = 12.0
+    largest_scale: float = 1.08
+    smallest_face: float = 0.3
+    largest_face: float = 0.85
+    worst_information: float = 0.05
 
 
 @dataclass(frozen=True)

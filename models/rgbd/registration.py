@@ -1,0 +1,377 @@
+"""Registration of a range image to its photograph by maximisation of mutual information (section 4.2).
+
+Mattes' form of mutual information, over several resolutions, by SimpleITK. What is compared are always the pixels of
+the face in the range image, all of them, so that nothing is drawn at random and the metric's values can be compared
+between transformations.
+"""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from models.errors import ScanError
+from models.rgbd.range_image import RangeImage
+from models.rgbd.settings import RegistrationSettings
+
+# What is fine structure: finer than the wide blur and coarser than the narrow one, mm on the face. A scanner's noise is
+# finer; light, and the roundness of the face, which fits any dark outline before a bright wall, are coarser.
+_NARROW, _WIDE = 1.5, 6.0
+# Light adds up to what it multiplies: logarithms make shading independent of the skin's colour. Grey levels.
+_DARK = 20.0
+# Nearer to the scan's rim than this nothing is compared: it would be drawn to the outline of the head.
+_RIM = 12.0  # mm
+# The searches look at this many points of the face and sort what they see into this many levels: with fewer points or
+# more levels chance makes more information than there is.
+_POINTS, _LEVELS = 2500, 8
+# The search of a whole photograph: its side in pixels, and steps in pixels, degrees and factors.
+_SMALL = 96
+_TURNS, _SCALE_STEP = (-10.0, -5.0, 0.0, 5.0, 10.0), 1.08
+# The search about a start: the distance between its places in mm on the face, degrees and factors.
+_NEAR_SHIFT, _NEAR_TURN, _NEAR_SCALE = 2.0, 3.0, 1.04
+# Places closer to one another than this, mm on the face, lead to the same registration.
+_APART = 5.0
+
+
+@dataclass(frozen=True)
+class Registration:
+    """How a range image lies on a photograph.
+
+    Attributes
+    ----------
+    matrix : (2, 3) takes columns and rows of the range image to those of the photograph
+    start : (2, 3) the same before the registration
+    metric_before, metric_after : mutual information in nats, larger is better, of `start` and of `matrix`
+    """
+
+    matrix: np.ndarray
+    start: np.ndarray
+    metric_before: float
+    metric_after: float
+
+    @property
+    def turn(self) -> float:
+        """Degrees by which the range image is turned, clockwise as seen."""
+        return float(np.degrees(np.arctan2(self.matrix[1, 0], self.matrix[0, 0])))
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the photograph per pixel of the range image."""
+        return float(np.hypot(self.matrix[0, 0], self.matrix[1, 0]))
+
+
+def register(
+    scan: RangeImage,
+    photograph: np.ndarray,
+    settings: RegistrationSettings | None = None,
+    start: np.ndarray | None = None,
+) -> Registration:
+    """Find where a range image lies on its photograph (H, W, 3) uint8.
+
+    Parameters
+    ----------
+    start : (2, 3) where it lies roughly, as landmarks in both would tell; None to search the whole photograph for it
+
+    Returns
+    -------
+    Registration
+        The same for the same input: one thread computes it, from all pixels.
+
+    Raises
+    ------
+    ScanError
+        Mutual information stays below `settings.worst_information`: scan and photograph do not belong together.
+    ValueError
+        There is no such transform or picture.
+    """
+    import cv2
+
+    settings = settings or RegistrationSettings()
+    if settings.transform not in ("similarity", "rigid") or settings.picture not in ("relief", "depth"):
+        raise ValueError(
+            f"registration by '{settings.transform}' of '{settings.picture}': the transform is 'similarity' or "
+            "'rigid', the picture 'relief' or 'depth'."
+        )
+    grey = cv2.cvtColor(photograph, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    scene = _scene(scan, grey, settings.picture)
+    rough = [start] if start is not None else _whole_search(scene, settings)
+    if not rough:
+        raise ScanError("The photograph is too small for a face; check that it is the scan's.", "mismatch")
+    starts = [place for first in rough for place in _near_search(scene, np.asarray(first, float), settings)]
+    best = max((_maximised(scene, rough[0], first, settings) for first in starts), key=lambda r: r.metric_after)
+    if best.metric_after < settings.worst_information:
+        raise ScanError(
+            f"Scan and photograph do not belong together: their mutual information is {best.metric_after:.3f}, "
+            f"{settings.worst_information:.3f} is the least; check that both are of one person and moment.",
+            "mismatch",
+        )
+    return best
+
+
+def warped(depth: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Depth (H, W), NaN where there is nothing, as it lies on an image of `size` (height, width) after (2, 3) `matrix`.
+
+    Depth is interpolated between pixels that both have it; what the scan does not cover stays NaN.
+    """
+    import cv2
+
+    there = np.isfinite(depth).astype(np.float32)
+    weight = cv2.warpAffine(there, matrix, size[::-1], flags=cv2.INTER_LINEAR)
+    value = cv2.warpAffine(np.nan_to_num(depth), matrix, size[::-1], flags=cv2.INTER_LINEAR)
+    return np.where(weight > 0.5, value / np.maximum(weight, 0.5), np.float32(np.nan)).astype(np.float32)
+
+
+def mean_distance(first: np.ndarray, second: np.ndarray, valid: np.ndarray) -> float:
+    """Mean distance between where two transformations (2, 3) take the pixels `valid` (H, W), in pixels."""
+    rows, columns = np.nonzero(valid)
+    points = np.stack([columns, rows, np.ones_like(rows)])
+    return float(np.linalg.norm((first - second) @ points, axis=0).mean())
+
+
+def relief(scan: RangeImage) -> np.ndarray:
+    """How far the surface faces the viewer (H, W), 1 where it does and 0 edge-on; NaN where there is nothing.
+
+    It is what a lamp at the camera shows of the surface, and shares its edges with a photograph: the wings of the nose,
+    lips and lids, which depth alone shows as faint slopes.
+    """
+    import cv2
+
+    smooth = _blurred(np.nan_to_num(scan.depth), _NARROW / scan.mm_per_pixel, scan.valid)
+    across, along = (cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, scale=1 / (8 * scan.mm_per_pixel)) for dx in (1, 0))
+    return np.where(scan.valid, 1 / np.sqrt(1 + across**2 + along**2), np.float32(np.nan))
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What is compared.
+
+    Attributes
+    ----------
+    picture : (H, W) float32 of the range image, compared where `mask` (H, W) is True
+    middle : (2,) column and row of the face's middle in it
+    grey : (H', W') float32 photograph
+    mm_per_pixel : of the range image
+    fine : whether the photograph's fine structure takes part, and not its grey levels
+    """
+
+    picture: np.ndarray
+    mask: np.ndarray
+    middle: np.ndarray
+    grey: np.ndarray
+    mm_per_pixel: float
+    fine: bool
+
+    def photograph(self, scale: float) -> np.ndarray:
+        """What is compared of the photograph (H', W'), of which `scale` pixels make one of the range image's."""
+        if not self.fine:
+            return self.grey
+        pixels_per_mm = scale / self.mm_per_pixel
+        light = np.log(self.grey + _DARK)
+        return _blurred(light, _NARROW * pixels_per_mm) - _blurred(light, _WIDE * pixels_per_mm)
+
+
+def _scene(scan: RangeImage, grey: np.ndarray, kind: str) -> _Scene:
+    import cv2
+
+    valid = scan.valid
+    rim = max(1, round(_RIM / scan.mm_per_pixel))
+    # What lies beyond the image is as empty as what surrounds the scan.
+    mask = cv2.erode(
+        valid.astype(np.uint8), np.ones((2 * rim + 1, 2 * rim + 1)), borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    picture = np.nan_to_num(relief(scan)) if kind == "relief" else np.where(valid, scan.depth, np.nanmin(scan.depth))
+    if kind == "relief":
+        picture = picture - _blurred(picture, _WIDE / scan.mm_per_pixel, valid)
+    middle = np.argwhere(mask > 0).mean(0)[::-1]
+    return _Scene(picture.astype(np.float32), mask > 0, middle, grey, scan.mm_per_pixel, kind == "relief")
+
+
+def _blurred(image: np.ndarray, sigma: float, valid: np.ndarray | None = None) -> np.ndarray:
+    """An image (H, W) blurred; where `valid` is given, out of what is valid alone."""
+    import cv2
+
+    image = np.asarray(image, np.float32)
+    if valid is None:
+        return cv2.GaussianBlur(image, (0, 0), max(sigma, 0.3))
+    weight = cv2.GaussianBlur(valid.astype(np.float32), (0, 0), max(sigma, 0.3))
+    return cv2.GaussianBlur(np.where(valid, image, 0).astype(np.float32), (0, 0), max(sigma, 0.3)) / np.maximum(
+        weight, 1e-3
+    )
+
+
+def _maximised(scene: _Scene, rough: np.ndarray, start: np.ndarray, settings: RegistrationSettings) -> Registration:
+    """The registration that a start leads to. `rough` is where the search for it began."""
+    import SimpleITK as sitk
+
+    photograph = scene.photograph(_scale(start))
+    method = sitk.ImageRegistrationMethod()
+    # One thread adds numbers up in the same order every time.
+    method.SetNumberOfThreads(1)
+    method.SetNumberOfWorkUnits(1)
+    method.SetMetricAsMattesMutualInformation(settings.bins)
+    method.SetMetricSamplingStrategy(method.NONE)
+    method.SetMetricFixedMask(sitk.GetImageFromArray(scene.mask.astype(np.uint8)))
+    method.SetInterpolator(sitk.sitkLinear)
+    transform = _similarity(start, scene.middle)
+    method.SetInitialTransform(transform, inPlace=True)
+    method.SetShrinkFactorsPerLevel(list(settings.shrink))
+    method.SetSmoothingSigmasPerLevel([shrink / 4 for shrink in settings.shrink])
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=1.0,
+        minStep=0.01,
+        numberOfIterations=settings.iterations,
+        relaxationFactor=0.6,
+        gradientMagnitudeTolerance=1e-6,
+    )
+    method.SetOptimizerScalesFromPhysicalShift()
+    if settings.transform == "rigid":
+        # Scale, turn and the two shifts: the scale stays as it is.
+        method.SetOptimizerWeights([0, 1, 1, 1])
+    method.Execute(sitk.GetImageFromArray(scene.picture), sitk.GetImageFromArray(photograph))
+    matrix = _matrix(transform)
+    before, after = (_information(scene, found, settings.bins) for found in (rough, matrix))
+    return Registration(matrix, np.asarray(rough, float), before, after)
+
+
+def _similarity(matrix: np.ndarray, middle: np.ndarray):
+    """A transformation (2, 3) without shear as SimpleITK's, about the middle of the face."""
+    import SimpleITK as sitk
+
+    similarity = sitk.Similarity2DTransform()
+    similarity.SetCenter(middle.tolist())
+    similarity.SetTranslation((matrix[:, :2] @ middle + matrix[:, 2] - middle).tolist())
+    similarity.SetAngle(float(np.arctan2(matrix[1, 0], matrix[0, 0])))
+    similarity.SetScale(_scale(matrix))
+    return similarity
+
+
+def _matrix(similarity) -> np.ndarray:
+    """SimpleITK's transformation as (2, 3)."""
+    linear = np.array(similarity.GetMatrix()).reshape(2, 2)
+    centre = np.array(similarity.GetCenter())
+    return np.column_stack([linear, np.array(similarity.GetTranslation()) + centre - linear @ centre])
+
+
+def _scale(matrix: np.ndarray) -> float:
+    return float(np.hypot(matrix[0, 0], matrix[1, 0]))
+
+
+def _information(scene: _Scene, matrix: np.ndarray, bins: int) -> float:
+    """Mutual information in nats at half the resolution."""
+    photograph = scene.photograph(_scale(matrix))
+    rows, columns = np.nonzero(scene.mask[::2, ::2])
+    points = np.stack([2 * columns, 2 * rows], 1) - scene.middle
+    fixed = _levels(scene.picture[::2, ::2][rows, columns], bins)
+    offsets = points @ matrix[:, :2].T
+    place = matrix[:, :2] @ scene.middle + matrix[:, 2]
+    return float(_scores(offsets, fixed, _levels(photograph, bins), place[:1], place[1:], bins)[0, 0])
+
+
+def _levels(values: np.ndarray, count: int) -> np.ndarray:
+    """Values as levels 0 to count - 1, evenly between their 1st and 99th percentile."""
+    low, high = np.percentile(values, [1, 99])
+    return ((values - low) / max(high - low, 1e-9) * count).astype(np.int64).clip(0, count - 1)
+
+
+def _whole_search(scene: _Scene, settings: RegistrationSettings) -> list[np.ndarray]:
+    """Transformations (2, 3), the most promising first, among all shifts, turns and scales on a coarse grid."""
+    import cv2
+
+    shrink = max(scene.grey.shape) / _SMALL
+    size = tuple(max(1, round(side / shrink)) for side in scene.grey.shape[::-1])
+    columns = np.flatnonzero(scene.mask.any(0))
+    width = columns[-1] - columns[0] + 1
+    found = []
+    share = settings.smallest_face
+    while share <= settings.largest_face:
+        scale = share * max(scene.grey.shape) / width
+        small = cv2.resize(scene.photograph(scale), size, interpolation=cv2.INTER_AREA)
+        points, levels = _sampled(scene, _LEVELS)
+        for turn in _TURNS:
+            linear = _rotation(turn) * scale / shrink
+            offsets = points @ linear.T
+            # Chin and forehead may be cut off a little.
+            beyond = 0.1 * np.ptp(offsets, axis=0)
+            low, high = -offsets.min(0) - beyond, np.array(size) - 1 - offsets.max(0) + beyond
+            if (high < low).any():
+                continue
+            xs, ys = (np.arange(first, last + 1e-6) for first, last in zip(low, high, strict=True))
+            scores = _scores(offsets, levels, _levels(small, _LEVELS), xs, ys, _LEVELS)
+            row, column = np.unravel_index(scores.argmax(), scores.shape)
+            # Pixels of the small photograph are areas of the large one: their middles count.
+            place = shrink * (np.array([xs[column], ys[row]]) + 0.5) - 0.5
+            found.append((scores[row, column], place, shrink * linear))
+        share *= _SCALE_STEP
+    return _best(scene, found, settings.starts)
+
+
+def _near_search(scene: _Scene, start: np.ndarray, settings: RegistrationSettings) -> list[np.ndarray]:
+    """Transformations (2, 3), the most promising first, among those not far from `start`."""
+    photograph = _levels(scene.photograph(_scale(start)), _LEVELS)
+    points, levels = _sampled(scene, _LEVELS)
+    middle = start[:, :2] @ scene.middle + start[:, 2]
+    reach = settings.largest_shift * max(scene.grey.shape)
+    step = _NEAR_SHIFT * _scale(start) / scene.mm_per_pixel
+    shifts = np.arange(-np.ceil(reach / step), np.ceil(reach / step) + 1) * step
+    turns = _steps(settings.largest_turn, _NEAR_TURN)
+    scales = np.exp(_steps(np.log(settings.largest_scale), np.log(_NEAR_SCALE)))
+    found = []
+    for scale in scales if settings.transform == "similarity" else [1.0]:
+        for turn in turns:
+            linear = scale * _rotation(turn) @ start[:, :2]
+            scores = _scores(points @ linear.T, levels, photograph, middle[0] + shifts, middle[1] + shifts, _LEVELS)
+            row, column = np.unravel_index(scores.argmax(), scores.shape)
+            found.append((scores[row, column], middle + [shifts[column], shifts[row]], linear))
+    return _best(scene, found, settings.starts)
+
+
+def _steps(reach: float, step: float) -> np.ndarray:
+    """Even steps about zero as far as `reach`."""
+    count = round(reach / step)
+    return np.arange(-count, count + 1) * step
+
+
+def _rotation(turn: float) -> np.ndarray:
+    angle = np.radians(turn)
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def _sampled(scene: _Scene, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points (P, 2) of the face from its middle, evenly spread, and their levels (P,)."""
+    step = max(1, int(np.sqrt(scene.mask.sum() / _POINTS)))
+    rows, columns = np.nonzero(scene.mask[::step, ::step])
+    points = np.stack([step * columns, step * rows], 1) - scene.middle
+    return points, _levels(scene.picture[::step, ::step][rows, columns], count)
+
+
+def _best(scene: _Scene, found: list[tuple[float, np.ndarray, np.ndarray]], count: int) -> list[np.ndarray]:
+    """The best `count` of scores with the place of the face's middle and a matrix (2, 2), far enough apart."""
+    chosen: list[tuple[np.ndarray, np.ndarray]] = []
+    for _, place, linear in sorted(found, key=lambda candidate: -candidate[0]):
+        apart = _APART * np.sqrt(abs(np.linalg.det(linear))) / scene.mm_per_pixel
+        if all(np.linalg.norm(place - other) > apart for other, _ in chosen):
+            chosen.append((place, linear))
+        if len(chosen) == count:
+            break
+    return [np.column_stack([linear, place - linear @ scene.middle]) for place, linear in chosen]
+
+
+@numba.njit(cache=True, nogil=True)
+def _scores(offsets, levels, moving, xs, ys, count):
+    """Mutual information (Y, X) of points' `levels` (P,) with `moving` (H, W) where `offsets` (P, 2) put them."""
+    scores = np.zeros((len(ys), len(xs)))
+    joint = np.zeros((count, count))
+    for i in range(len(ys)):
+        for j in range(len(xs)):
+            joint[:] = 0
+            for p in range(len(offsets)):
+                column, row = int(offsets[p, 0] + xs[j] + 0.5), int(offsets[p, 1] + ys[i] + 0.5)
+                column, row = min(max(column, 0), moving.shape[1] - 1), min(max(row, 0), moving.shape[0] - 1)
+                joint[levels[p], moving[row, column]] += 1
+            total = len(offsets)
+            own, other = joint.sum(1), joint.sum(0)
+            for a in range(count):
+                for b in range(count):
+                    if joint[a, b] > 0:
+                        scores[i, j] += joint[a, b] / total * np.log(joint[a, b] * total / (own[a] * other[b]))
+    return scores
