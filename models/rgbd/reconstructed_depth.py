@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import FittingError, ModelMismatchError
+from models.rgbd.cropping import depth_input
 from models.rgbd.pipelines import DEPTH_SIZE
-from models.rgbd.samples import RgbdSamples, depth_input
+from models.rgbd.samples import RgbdSamples
 
 if TYPE_CHECKING:
     from models.expression.predictor import Predictor
@@ -76,7 +77,9 @@ def reconstruct_faces(
             seen = face_depth(face.points, measured.expression, model, image.shape[:2])
         except FittingError:
             continue
-        depth[place], expression[place], found[place] = depth_input(seen), measured.expression, True
+        height, width = seen.shape
+        depth[place] = depth_input(seen, np.array([0, 0, width, height]), DEPTH_SIZE)
+        expression[place], found[place] = measured.expression, True
     return ReconstructedFaces(depth, expression, found)
 
 

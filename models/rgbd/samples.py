@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from models.errors import DatasetError, DeepExp3DError
+from models.rgbd.cropping import colour_input, depth_input
 from models.rgbd.pipelines import CLASSES, DEPTH_SIZE, EXPRESSION_SIZE
 from models.storage import load_arrays, save_arrays
 
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from models.rgbd.preparation import PreparedPair
 
 COLOUR_SIZE = 224
-# Millimetres behind the face's nearest point that depth maps show: from the tip of the nose to the ears. The same for
-# everybody, so that a network sees how deep a face is, and nothing is learned from other people's faces for it.
-DEPTH_RANGE = 100.0
-# Share of the nearest points that are taken for noise.
-OUTLIERS = 0.001
 
 Progress = Callable[[Iterable, str, int | None], Iterable]
 
@@ -33,8 +29,8 @@ class RgbdSamples:
     Attributes
     ----------
     colour : (F, 224, 224, 3) uint8 RGB
-    depth : (F, 64, 64) float32 in [0, 1]: 1 at the face's nearest point, 0 at `DEPTH_RANGE` behind it, and where there
-        is nothing
+    depth : (F, 64, 64) float32 in [0, 1], larger nearer, as `models.rgbd.cropping.depth_input` gives it: the same scale
+        for everybody, so that nothing is learned from other people's faces for it; 0 where there is nothing
     labels : (F,) names out of `CLASSES`
     subjects : (F,) people
     intensities : (F,) 1 to 4
@@ -158,7 +154,7 @@ def assemble_samples(
         if isinstance(outcome, DeepExp3DError):
             reason = getattr(outcome, "reason", "scan that cannot be prepared")
             left_out[reason] = left_out.get(reason, 0) + 1
-            problems.append(str(outcome))
+            problems.append(f"{scan.name}: {outcome}")
         else:
             rows.append((scan, *outcome))
     if not rows:
@@ -177,32 +173,6 @@ def assemble_samples(
     return AssembledSamples(samples, left_out, tuple(problems))
 
 
-def colour_input(colour: np.ndarray) -> np.ndarray:
-    """A cropped face (S, S, 3) uint8 in the size of the pretrained networks' input, (224, 224, 3) uint8."""
-    import cv2
-
-    shrinks = len(colour) > COLOUR_SIZE
-    return cv2.resize(colour, (COLOUR_SIZE, COLOUR_SIZE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
-def depth_input(depth: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
-    """A cropped face's depth (S, S) in mm, larger nearer, as PL-depth takes it: (64, 64) float32 in [0, 1].
-
-    Parameters
-    ----------
-    valid : (S, S) bool, where there is a face; by default where the depth is a number
-    """
-    import cv2
-
-    valid = np.isfinite(depth) if valid is None else valid & np.isfinite(depth)
-    if not valid.any():
-        return np.zeros((DEPTH_SIZE, DEPTH_SIZE), np.float32)
-    nearest = np.quantile(depth[valid], 1 - OUTLIERS)
-    shown = np.where(valid, 1 - (nearest - np.where(valid, depth, 0)) / DEPTH_RANGE, 0).clip(0, 1)
-    interpolation = cv2.INTER_AREA if len(depth) > DEPTH_SIZE else cv2.INTER_LINEAR
-    return cv2.resize(shown.astype(np.float32), (DEPTH_SIZE, DEPTH_SIZE), interpolation=interpolation)
-
-
 def _sample(
     scan: "Scan", prepare: Callable[["Scan"], "PreparedPair"]
 ) -> tuple[np.ndarray, np.ndarray] | DeepExp3DError:
@@ -210,4 +180,4 @@ def _sample(
         pair = prepare(scan)
     except DeepExp3DError as error:
         return error
-    return colour_input(pair.colour), depth_input(pair.depth, pair.valid)
+    return colour_input(pair.colour, pair.box), depth_input(pair.depth, pair.box)

@@ -1,53 +1,15 @@
-"""Samples hold what the networks take, and depth in them means the same for everybody."""
+"""Samples hold what the networks take, of the scans that can be used."""
 
-from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from models.errors import DatasetError, ScanError
-from models.rgbd.samples import DEPTH_RANGE, RgbdSamples, assemble_samples, colour_input, depth_input
+from models.rgbd.contents import Scan
+from models.rgbd.samples import RgbdSamples, assemble_samples
 from tests.models.rgbd.made_up_samples import made_up_samples
-
-
-def ramp(size: int = 128) -> np.ndarray:
-    """Depth in mm that falls by 60 from the left to the right."""
-    return np.tile(np.linspace(0, -60, size, dtype=np.float32), (size, 1))
-
-
-def test_depth_is_told_in_shares_of_a_fixed_range_from_the_nearest_point():
-    shown = depth_input(ramp())
-    assert shown.shape == (64, 64)
-    assert shown[:, 0].mean() == pytest.approx(1, abs=0.01)
-    assert shown[:, -1].mean() == pytest.approx(1 - 60 / DEPTH_RANGE, abs=0.01)
-
-
-def test_how_far_the_camera_is_does_not_matter_and_how_deep_the_face_is_does():
-    np.testing.assert_allclose(depth_input(ramp() + 500), depth_input(ramp()), atol=1e-5)
-    assert depth_input(1.2 * ramp())[:, -1].mean() < depth_input(ramp())[:, -1].mean() - 0.05
-
-
-def test_there_is_zero_where_there_is_nothing():
-    depth, valid = ramp(), np.ones((128, 128), bool)
-    depth[:, 96:] = np.nan
-    valid[:32] = False
-    shown = depth_input(depth, valid)
-    assert (shown[:, 49:] == 0).all()
-    assert (shown[:15] == 0).all()
-    assert (shown[17:, :47] > 0.5).all()
-    assert not depth_input(np.full((128, 128), np.nan)).any()
-
-
-def test_one_point_that_stands_out_does_not_shift_the_face():
-    spiked = ramp()
-    spiked[100, 100] = 300
-    assert np.median(np.abs(depth_input(spiked) - depth_input(ramp()))) < 0.01
-
-
-@pytest.mark.parametrize("size", [100, 512])
-def test_colour_comes_in_the_size_of_the_pretrained_networks(size):
-    assert colour_input(np.full((size, size, 3), 77, np.uint8)).shape == (224, 224, 3)
 
 
 def test_samples_come_back_from_their_file(tmp_path):
@@ -77,25 +39,37 @@ def test_samples_of_another_size_or_class_are_refused():
         )
 
 
-def scan(subject: str, emotion: str) -> SimpleNamespace:
-    return SimpleNamespace(subject=subject, emotion=emotion, intensity=3)
+def scan(subject: str, emotion: str) -> Scan:
+    return Scan(Path(f"{subject}.wrl"), Path(f"{subject}.bmp"), None, subject, emotion, 3)
 
 
-def prepare(one: SimpleNamespace) -> SimpleNamespace:
+def pair(brightness: int) -> SimpleNamespace:
+    """A photograph of one brightness, and a surface that falls by 60 mm from the left to the right."""
+    depth = np.tile(np.linspace(0, -60, 256, dtype=np.float32), (256, 1))
+    return SimpleNamespace(
+        colour=np.full((256, 256, 3), brightness, np.uint8), depth=depth, box=np.array([16, 16, 240, 240])
+    )
+
+
+def prepare(one: Scan) -> SimpleNamespace:
     if one.subject == "F0002":
-        raise ScanError("F0002.wrl: vertices are not numbers.", "broken scan")
-    return SimpleNamespace(colour=np.zeros((256, 256, 3), np.uint8), depth=ramp(256), valid=np.ones((256, 256), bool))
+        raise ScanError("vertices are not numbers.", "NaN vertices")
+    return pair(int(one.subject[1:]))
 
 
 def test_scans_that_cannot_be_prepared_are_named_and_the_rest_goes_on():
-    scans = [scan("F0001", "happy"), scan("F0002", "sad"), scan("F0003", "neutral"), scan("F0003", "angry")]
+    scans = [scan("F0010", "happy"), scan("F0002", "sad"), scan("F0003", "neutral"), scan("F0030", "angry")]
     assembled = assemble_samples(scans, prepare, synthetic=True)
-    assert assembled.samples.subjects.tolist() == ["F0001", "F0003"]
-    assert assembled.samples.labels.tolist() == ["happy", "angry"]
-    assert Counter(assembled.left_out) == {"broken scan": 1}
-    assert "F0002.wrl" in assembled.problems[0]
+    samples = assembled.samples
+    assert samples.subjects.tolist() == ["F0010", "F0030"]
+    assert samples.labels.tolist() == ["happy", "angry"]
+    assert samples.colour[:, 100, 100, 0].tolist() == [10, 30]
+    assert (samples.depth[:, :, 2] > samples.depth[:, :, -2] + 0.3).all()
+    assert samples.synthetic
+    assert assembled.left_out == {"NaN vertices": 1}
+    assert assembled.problems == ("F0002 sad 3: vertices are not numbers.",)
 
 
-def test_nothing_that_can_be_prepared_is_an_error():
-    with pytest.raises(DatasetError, match=r"F0002\.wrl"):
+def test_nothing_that_can_be_prepared_is_an_error_that_names_why():
+    with pytest.raises(DatasetError, match="F0002 sad 3"):
         assemble_samples([scan("F0002", "sad")], prepare)
