@@ -142,9 +142,19 @@ def load_backbone(
     return Backbone(name, source, detail, _digest(network), trunk)
 
 
+def empty_trunk(name: str, shrink: int) -> Trunk:
+    """Layers of a network of `COLOUR_FEATURES` whose weights are still to be set."""
+    return Trunk(_network(name), shrink)
+
+
+def trunks_in(network: nn.Module) -> list[Trunk]:
+    """Pretrained layers that are part of a network, because they are trained with it."""
+    return [module for module in network.modules() if isinstance(module, Trunk)]
+
+
 def pretrained_parameters(network: nn.Module) -> list[nn.Parameter]:
     """Parameters of a network that are not new but came with a `Trunk`."""
-    return [part for module in network.modules() if isinstance(module, Trunk) for part in module.parameters()]
+    return [parameter for trunk in trunks_in(network) for parameter in trunk.parameters()]
 
 
 def _network(name: str) -> nn.Module:

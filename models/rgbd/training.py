@@ -31,6 +31,7 @@ class TrainedPipeline:
     ----------
     pipeline : what it is
     network : ready for inference; takes the pipeline's inputs in their order, gives logits of `CLASSES`
+    fusion_levels : that it was built with
     epochs : it was trained for
     loss : mean cross-entropy of the training images over the last epoch, as they went through the training
     seconds : that the training took
@@ -38,6 +39,7 @@ class TrainedPipeline:
 
     pipeline: Pipeline
     network: nn.Module
+    fusion_levels: tuple[int, ...]
     epochs: int
     loss: float
     seconds: float
@@ -113,7 +115,9 @@ def train_pipeline(
         epochs, loss = run.fit(learned, watched, settings, torch.Generator().manual_seed(seed))
     finally:
         torch.set_num_threads(threads)
-    return TrainedPipeline(pipeline, network.eval(), epochs, loss, time.monotonic() - begin)
+    return TrainedPipeline(
+        pipeline, network.eval(), tuple(settings.fusion_levels), epochs, loss, time.monotonic() - begin
+    )
 
 
 def resolved_device(hardware: RgbdHardware) -> str:
