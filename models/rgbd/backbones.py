@@ -22,16 +22,10 @@ from torch import Tensor, nn
 from models.errors import ModelMismatchError, WeightsMissingError
 from models.expression.alignment import IMAGE_SIZE
 from models.expression.contract import NetworkContract
-from models.rgbd.pipelines import COLOUR_FEATURES
+from models.rgbd.pipelines import COLOUR_FEATURES, WEIGHT_SOURCES
 
 log = logging.getLogger(__name__)
 
-# What weights were trained on -> how tables call it.
-SOURCES = {
-    "imagenet": "ImageNet weights",
-    "deepexp3d": "DeepExp3D's weights, no ImageNet weights at hand",
-    "random": "random weights, no ImageNet weights at hand",
-}
 # Seconds that a server may take to answer: a machine without a network shall not wait for minutes.
 PATIENCE = 10
 SHIPPED_RESNET50 = Path(__file__).parents[1] / "expression" / "shipped" / "deepexp3d-resnet50"
@@ -75,7 +69,7 @@ class Backbone:
     Attributes
     ----------
     name : a key of `COLOUR_FEATURES`
-    source : a key of `SOURCES`
+    source : a key of `WEIGHT_SOURCES`
     detail : where the weights came from
     digest : hex SHA-256 of the weights themselves
     trunk : the layers, for inference
@@ -90,7 +84,7 @@ class Backbone:
     @property
     def label(self) -> str:
         """What tables say beside its results."""
-        return SOURCES[self.source]
+        return WEIGHT_SOURCES[self.source]
 
     def copied_trunk(self) -> Trunk:
         """Layers of one's own, to train on."""
@@ -137,7 +131,7 @@ def load_backbone(
     if source == "deepexp3d":
         shrink = IMAGE_SIZE // NetworkContract.load(shipped / "network.json").input_size
     if source != "imagenet":
-        log.warning("%s: %s (%s); name a file of weights to repeat the paper.", name, SOURCES[source], detail)
+        log.warning("%s: %s (%s); name a file of weights to repeat the paper.", name, WEIGHT_SOURCES[source], detail)
     trunk = Trunk(network, shrink).eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return Backbone(name, source, detail, _digest(network), trunk)
 

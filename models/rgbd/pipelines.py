@@ -11,6 +11,12 @@ CLASSES = EMOTIONS[1:]
 DEPTH_SIZE = 64
 # Pretrained networks, and how many features they have after global average pooling.
 COLOUR_FEATURES: Mapping[str, int] = {"resnet50": 2048, "vgg19": 512}
+# What weights of pretrained networks were trained on -> how tables call it.
+WEIGHT_SOURCES: Mapping[str, str] = {
+    "imagenet": "ImageNet weights",
+    "deepexp3d": "DeepExp3D's weights, no ImageNet weights at hand",
+    "random": "random weights, no ImageNet weights at hand",
+}
 # Coefficients of an expression.
 EXPRESSION_SIZE = 28
 # Inputs that convolutions are trained on.

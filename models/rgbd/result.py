@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.rgbd.pipelines import CLASSES, PIPELINES
+from models.rgbd.pipelines import CLASSES, PIPELINES, WEIGHT_SOURCES
 from models.rgbd.published import ALL_PEOPLE, TABLE_1, TABLE_2, PublishedAccuracy
 from models.storage import written_whole
 
@@ -179,9 +179,8 @@ class RgbdResult:
         if measured is None:
             return []
         notes = ["rendered people"] if self.synthetic else []
-        return notes + [
-            f"{network}: {label}" for network, label in measured.backbones.items() if label != "ImageNet weights"
-        ]
+        of_paper = WEIGHT_SOURCES["imagenet"]
+        return notes + [f"{network}: {label}" for network, label in measured.backbones.items() if label != of_paper]
 
     def to_json(self) -> dict[str, Any]:
         """The result as JSON has it, both tables included."""
