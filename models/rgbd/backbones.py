@@ -124,6 +124,7 @@ def load_backbone(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = _network(name)
+            _settle(network)
         detail = f"He's initialisation with seed {seed}"
     else:
         network = _network(name)
@@ -164,6 +165,18 @@ def _network(name: str) -> nn.Module:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return layers
+
+
+def _settle(network: nn.Module) -> None:
+    """Let batch normalisation see noise: without any statistics, what random layers say grows beyond all measure."""
+    layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not layers:
+        return
+    for layer in layers:
+        layer.momentum = None
+    coarse = torch.randn(8, 3, 14, 14)
+    with torch.no_grad():
+        network.train()(nn.functional.interpolate(coarse, scale_factor=8, mode="bilinear"))
 
 
 def _weights(

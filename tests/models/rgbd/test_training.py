@@ -85,6 +85,15 @@ def test_people_who_are_held_back_are_not_learned_from(expressions, monkeypatch)
     assert all(rows == seen[0] for rows in seen)
 
 
+def test_answers_in_use_are_those_of_the_training_however_far_inputs_lie_from_zero(expressions):
+    inputs, labels, people = expressions
+    # As pooled features do: weights that move a little move the mean of the levels by much.
+    shifted = {"expression": inputs["expression"] + 20}
+    trained = train((shifted, labels, people), epochs=4)
+    answers = np.array(CLASSES)[trained.probabilities(shifted).argmax(1)]
+    assert (answers == labels).mean() > 0.9
+
+
 def test_more_people_held_back_than_there_are_is_an_error(expressions):
     with pytest.raises(ValueError, match="10 to train on"):
         train(expressions, early_stopping=EarlyStopping(people=10))
