@@ -1,11 +1,6 @@
 """A scan and its photograph as two images that show the same (section 4.2)."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 
@@ -44,15 +39,6 @@ class PreparedPair:
     remark: str = ""
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """A scan that gives no pair: which, why in a few words to count by, and in a sentence."""
-
-    scan: Scan
-    reason: str
-    message: str
-
-
 def prepare_pair(scan: Scan, settings: PreparationSettings | None = None) -> PreparedPair:
     """Read a scan and its photograph, make a range image, register it and find the face.
 
@@ -85,29 +71,6 @@ def prepare_pair(scan: Scan, settings: PreparationSettings | None = None) -> Pre
     except ScanError as error:
         raise ScanError(f"{scan.scan} with {scan.image.name}: {error}", error.reason) from error
     return PreparedPair(colour, depth, np.isfinite(depth), registration, box, depth_image, remark)
-
-
-def prepare_pairs(
-    scans: Iterable[Scan], settings: PreparationSettings | None = None, workers: int = 1
-) -> Iterator[tuple[Scan, PreparedPair] | LeftOut]:
-    """Prepare many scans, in their order; one that cannot be used is told of and stops none of the others.
-
-    Parameters
-    ----------
-    workers : processes
-    """
-    task = partial(_prepared, settings=settings or PreparationSettings())
-    if workers == 1:
-        yield from map(task, scans)
-        return
-    # Forked processes would inherit the threads' locks without the threads.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(task, scans)
-
-
-def reasons(left_out: Iterable[LeftOut]) -> dict[str, int]:
-    """Reason -> scans left out for it."""
-    return dict(sorted(Counter(scan.reason for scan in left_out).items()))
 
 
 def fitted(photograph: np.ndarray, size: int) -> np.ndarray:
@@ -157,10 +120,3 @@ def _blended(grey: np.ndarray, depth: np.ndarray) -> np.ndarray:
     warm = 255 * np.nan_to_num(depth)[..., None] * np.array([1.0, 0.75, 0.35])
     photograph = np.repeat(grey[..., None], 3, axis=2)
     return np.where(there, 0.55 * photograph + 0.45 * warm, photograph).astype(np.uint8)
-
-
-def _prepared(scan: Scan, settings: PreparationSettings) -> tuple[Scan, PreparedPair] | LeftOut:
-    try:
-        return scan, prepare_pair(scan, settings)
-    except ScanError as error:
-        return LeftOut(scan, error.reason, f"{scan.name}: {error}")

@@ -5,7 +5,7 @@ the face in the range image, all of them, so that nothing is drawn at random and
 between transformations.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -14,13 +14,8 @@ from models.errors import ScanError
 from models.rgbd.range_image import RangeImage
 from models.rgbd.settings import RegistrationSettings
 
-# What is fine structure: finer than the wide blur and coarser than the narrow one, mm on the face. A scanner's noise is
-# finer; light, and the roundness of the face, which fits any dark outline before a bright wall, are coarser.
-_NARROW, _WIDE = 1.5, 6.0
 # Light adds up to what it multiplies: logarithms make shading independent of the skin's colour. Grey levels.
 _DARK = 20.0
-# Nearer to the scan's rim than this nothing is compared: it would be drawn to the outline of the head.
-_RIM = 12.0  # mm
 # The searches look at this many points of the face and sort what they see into this many levels: with fewer points or
 # more levels chance makes more information than there is.
 _POINTS, _LEVELS = 2500, 8
@@ -34,14 +29,40 @@ _APART = 5.0
 
 
 @dataclass(frozen=True)
+class _Detail:
+    """Which structure is compared, mm on the face.
+
+    A scanner's noise is finer than what is compared; light, and the roundness of the face, which fits any dark outline
+    before a bright wall, are coarser.
+
+    Attributes
+    ----------
+    narrow, wide : deviations of the blurs between which the structure lies
+    rim : nearer to the scan's rim than this nothing is compared: it would be drawn to the outline of the head
+    contrast : of logarithms of grey levels; beyond it brows, eyes and lips, which have a colour of their own, count no
+        more
+    """
+
+    narrow: float
+    wide: float
+    rim: float
+    contrast: float
+
+
+# Brows and eyes are what a face is found by, and lead astray where it is measured.
+_COARSE, _FINE = _Detail(1.5, 6.0, 12.0, 1.0), _Detail(0.7, 3.0, 6.0, 0.03)
+
+
+@dataclass(frozen=True)
 class Registration:
     """How a range image lies on a photograph.
 
     Attributes
     ----------
     matrix : (2, 3) takes columns and rows of the range image to those of the photograph
-    start : (2, 3) the same before the registration
-    metric_before, metric_after : mutual information in nats, larger is better, of `start` and of `matrix`
+    start : (2, 3) the same before the registration: the start that was given, or one image laid upon the other
+    metric_before, metric_after : mutual information in nats of `start` and of `matrix`, larger is better; of the
+        photograph's fine structure and that of the surface in the light that fits best
     """
 
     matrix: np.ndarray
@@ -70,7 +91,7 @@ def register(
 
     Parameters
     ----------
-    start : (2, 3) where it lies roughly, as landmarks in both would tell; None to search the whole photograph for it
+    start : (2, 3) where it lies roughly; None to search the whole photograph for it
 
     Returns
     -------
@@ -93,19 +114,40 @@ def register(
             "'rigid', the picture 'relief' or 'depth'."
         )
     grey = cv2.cvtColor(photograph, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    scene = _scene(scan, grey, settings.picture)
-    rough = [start] if start is not None else _whole_search(scene, settings)
+    coarse, fine = (_scene(scan, grey, settings.picture, detail) for detail in (_COARSE, _FINE))
+    rough = [np.asarray(start, float)] if start is not None else _whole_search(coarse, settings)
     if not rough:
         raise ScanError("The photograph is too small for a face; check that it is the scan's.", "mismatch")
-    starts = [place for first in rough for place in _near_search(scene, np.asarray(first, float), settings)]
-    best = max((_maximised(scene, rough[0], first, settings) for first in starts), key=lambda r: r.metric_after)
-    if best.metric_after < settings.worst_information:
+    # Of the places that coarse structure leaves open fine structure, lit as it is there, tells the right one.
+    places = [_maximised(coarse, first, settings) for place in rough for first in _near_search(coarse, place, settings)]
+    matrix = max((_refined(fine, place, settings) for place in places), key=lambda m: _lit(fine, m, settings))
+    for _ in range(settings.relit):
+        matrix = _refined(fine, matrix, settings)
+    before = _laid_upon(scan.depth.shape, grey.shape) if start is None else rough[0]
+    found = Registration(matrix, before, _lit(fine, before, settings), _lit(fine, matrix, settings))
+    if found.metric_after < settings.worst_information:
         raise ScanError(
-            f"Scan and photograph do not belong together: their mutual information is {best.metric_after:.3f}, "
+            f"Scan and photograph do not belong together: their mutual information is {found.metric_after:.3f}, "
             f"{settings.worst_information:.3f} is the least; check that both are of one person and moment.",
             "mismatch",
         )
-    return best
+    return found
+
+
+def _refined(scene: "_Scene", matrix: np.ndarray, settings: RegistrationSettings) -> np.ndarray:
+    """A transformation (2, 3) of more information, once the surface is lit as the photograph is."""
+    return _maximised(_relit(scene, matrix), matrix, settings)
+
+
+def _lit(scene: "_Scene", matrix: np.ndarray, settings: RegistrationSettings) -> float:
+    """Mutual information in nats of a photograph and the surface lit as well as can be."""
+    return _information(_relit(scene, matrix), matrix, settings.bins)
+
+
+def _laid_upon(size: tuple[int, int], other: tuple[int, int]) -> np.ndarray:
+    """The transformation (2, 3) that fits an image of `size` (height, width) into the middle of another."""
+    scale = min(other[0] / size[0], other[1] / size[1])
+    return np.column_stack([np.eye(2) * scale, (np.array(other[::-1]) - 1 - scale * (np.array(size[::-1]) - 1)) / 2])
 
 
 def warped(depth: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -128,17 +170,14 @@ def mean_distance(first: np.ndarray, second: np.ndarray, valid: np.ndarray) -> f
     return float(np.linalg.norm((first - second) @ points, axis=0).mean())
 
 
-def relief(scan: RangeImage) -> np.ndarray:
-    """How far the surface faces the viewer (H, W), 1 where it does and 0 edge-on; NaN where there is nothing.
-
-    It is what a lamp at the camera shows of the surface, and shares its edges with a photograph: the wings of the nose,
-    lips and lids, which depth alone shows as faint slopes.
-    """
+def _slopes(scan: RangeImage, blur: float) -> np.ndarray:
+    """Unit normals (3, H, W) float32: to the right, up, and towards the viewer."""
     import cv2
 
-    smooth = _blurred(np.nan_to_num(scan.depth), _NARROW / scan.mm_per_pixel, scan.valid)
+    smooth = _blurred(np.nan_to_num(scan.depth), blur / scan.mm_per_pixel, scan.valid)
     across, along = (cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, scale=1 / (8 * scan.mm_per_pixel)) for dx in (1, 0))
-    return np.where(scan.valid, 1 / np.sqrt(1 + across**2 + along**2), np.float32(np.nan))
+    facing = 1 / np.sqrt(1 + across**2 + along**2)
+    return np.stack([-across * facing, along * facing, facing])
 
 
 @dataclass(frozen=True)
@@ -151,7 +190,8 @@ class _Scene:
     middle : (2,) column and row of the face's middle in it
     grey : (H', W') float32 photograph
     mm_per_pixel : of the range image
-    fine : whether the photograph's fine structure takes part, and not its grey levels
+    detail : which structure is compared; None for grey levels and depth themselves
+    shading : (K, H, W) float32, what the picture may be a sum of: fine structure of the surface's slopes and hollows
     """
 
     picture: np.ndarray
@@ -159,31 +199,57 @@ class _Scene:
     middle: np.ndarray
     grey: np.ndarray
     mm_per_pixel: float
-    fine: bool
+    detail: _Detail | None
+    shading: np.ndarray
 
     def photograph(self, scale: float) -> np.ndarray:
         """What is compared of the photograph (H', W'), of which `scale` pixels make one of the range image's."""
-        if not self.fine:
+        if self.detail is None:
             return self.grey
         pixels_per_mm = scale / self.mm_per_pixel
         light = np.log(self.grey + _DARK)
-        return _blurred(light, _NARROW * pixels_per_mm) - _blurred(light, _WIDE * pixels_per_mm)
+        narrow, wide = self.detail.narrow * pixels_per_mm, self.detail.wide * pixels_per_mm
+        return np.tanh((_blurred(light, narrow) - _blurred(light, wide)) / self.detail.contrast)
 
 
-def _scene(scan: RangeImage, grey: np.ndarray, kind: str) -> _Scene:
+def _scene(scan: RangeImage, grey: np.ndarray, kind: str, detail: _Detail) -> _Scene:
     import cv2
 
     valid = scan.valid
-    rim = max(1, round(_RIM / scan.mm_per_pixel))
+    rim = max(1, round(detail.rim / scan.mm_per_pixel))
     # What lies beyond the image is as empty as what surrounds the scan.
     mask = cv2.erode(
         valid.astype(np.uint8), np.ones((2 * rim + 1, 2 * rim + 1)), borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
-    picture = np.nan_to_num(relief(scan)) if kind == "relief" else np.where(valid, scan.depth, np.nanmin(scan.depth))
-    if kind == "relief":
-        picture = picture - _blurred(picture, _WIDE / scan.mm_per_pixel, valid)
     middle = np.argwhere(mask > 0).mean(0)[::-1]
-    return _Scene(picture.astype(np.float32), mask > 0, middle, grey, scan.mm_per_pixel, kind == "relief")
+    if kind == "depth":
+        picture = np.where(valid, scan.depth, np.nanmin(scan.depth)).astype(np.float32)
+        return _Scene(picture, mask > 0, middle, grey, scan.mm_per_pixel, None, picture[None])
+    depth = np.where(valid, scan.depth - np.nanmean(scan.depth), 0)
+    surfaces = [*_slopes(scan, detail.narrow), _blurred(depth, detail.narrow / scan.mm_per_pixel, valid)]
+    shading = np.stack([surface - _blurred(surface, detail.wide / scan.mm_per_pixel, valid) for surface in surfaces])
+    # At first a lamp at the camera.
+    return _Scene(shading[2], mask > 0, middle, grey, scan.mm_per_pixel, detail, shading)
+
+
+def _relit(scene: _Scene, matrix: np.ndarray) -> _Scene:
+    """The scene whose picture is lit as the photograph is, as far as slopes and hollows tell, by least squares.
+
+    A lamp above the camera moves the dark of a fold off its bottom, and with it the maximum of the information.
+    """
+    if scene.detail is None:
+        return scene
+    rows, columns = np.nonzero(scene.mask)
+    there = np.stack([columns, rows], 1) @ matrix[:, :2].T + matrix[:, 2]
+    column, row = np.rint(there).astype(int).T
+    photograph = scene.photograph(_scale(matrix))
+    inside = (column >= 0) & (row >= 0) & (column < photograph.shape[1]) & (row < photograph.shape[0])
+    if not inside.any():
+        return scene
+    seen = photograph[row[inside], column[inside]]
+    known = scene.shading[:, rows[inside], columns[inside]]
+    light, *_ = np.linalg.lstsq(known.T, seen, rcond=None)
+    return replace(scene, picture=np.tensordot(light.astype(np.float32), scene.shading, 1))
 
 
 def _blurred(image: np.ndarray, sigma: float, valid: np.ndarray | None = None) -> np.ndarray:
@@ -199,8 +265,8 @@ def _blurred(image: np.ndarray, sigma: float, valid: np.ndarray | None = None) -
     )
 
 
-def _maximised(scene: _Scene, rough: np.ndarray, start: np.ndarray, settings: RegistrationSettings) -> Registration:
-    """The registration that a start leads to. `rough` is where the search for it began."""
+def _maximised(scene: _Scene, start: np.ndarray, settings: RegistrationSettings) -> np.ndarray:
+    """The transformation (2, 3) of most mutual information that a start leads to."""
     import SimpleITK as sitk
 
     photograph = scene.photograph(_scale(start))
@@ -227,10 +293,12 @@ def _maximised(scene: _Scene, rough: np.ndarray, start: np.ndarray, settings: Re
     if settings.transform == "rigid":
         # Scale, turn and the two shifts: the scale stays as it is.
         method.SetOptimizerWeights([0, 1, 1, 1])
-    method.Execute(sitk.GetImageFromArray(scene.picture), sitk.GetImageFromArray(photograph))
-    matrix = _matrix(transform)
-    before, after = (_information(scene, found, settings.bins) for found in (rough, matrix))
-    return Registration(matrix, np.asarray(rough, float), before, after)
+    try:
+        method.Execute(sitk.GetImageFromArray(scene.picture), sitk.GetImageFromArray(photograph))
+    except RuntimeError:
+        # A step led off the photograph, where nothing can be compared.
+        return start
+    return _matrix(transform)
 
 
 def _similarity(matrix: np.ndarray, middle: np.ndarray):

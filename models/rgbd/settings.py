@@ -35,6 +35,7 @@ class RegistrationSettings:
     bins : of the joint histogram
     shrink : by how much the range image is made smaller, level by level
     iterations : of the optimiser on each level, at most
+    relit : how often the surface is lit as the photograph turns out to be, and registered again
     starts : places about the start from which the registration is tried
     largest_shift, largest_turn, largest_scale : how far from the start they may be: share of the photograph's side,
         degrees, and factor
@@ -45,10 +46,11 @@ class RegistrationSettings:
 
     transform: str = "similarity"
     picture: str = "relief"
-    bins: int = 24
-    shrink: tuple[int, ...] = (2, 1)
+    bins: int = 20
+    shrink: tuple[int, ...] = (2,)
     iterations: int = 60
-    starts: int = 2
+    relit: int = 2
+    starts: int = 4
     largest_shift: float = 0.05
     largest_turn: float = 12.0
     largest_scale: float = 1.08
