@@ -69,14 +69,14 @@ class RgbdHardware:
     Attributes
     ----------
     device : "auto" (a GPU where there is one), or as torch names it
-    precision : of convolutions and products in training, a name of `PRECISIONS`; "auto" is bfloat16 where the processor
-        computes in it and the pipeline has convolutions to train, else float32
+    precision : of convolutions and products in training, a name of `PRECISIONS`; "auto" is bfloat16, in half the time,
+        where the processor computes in it and the pipeline has convolutions to train, else float32
     workers : repeats that are trained side by side, in processes of their own
     threads : of each of them
     """
 
     device: str = "auto"
-    precision: str = "auto"
+    precision: str = "float32"
     workers: int = 1
     threads: int = 1
 
