@@ -13,13 +13,14 @@ from assets.workspace import Workspace
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+TRACKING_URI = "MLFLOW_TRACKING_URI"
 PROCESS_TAG = "deepexp3d.process"
 STAGE_TAG = "deepexp3d.stage"
 
 
 def tracking_uri(workspace: Workspace) -> str:
     """`MLFLOW_TRACKING_URI`, else a SQLite database in the project folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.path('mlflow.db')}"
+    return os.environ.get(TRACKING_URI) or f"sqlite:///{workspace.path('mlflow.db')}"
 
 
 def connect(workspace: Workspace, experiment: str):
@@ -27,7 +28,11 @@ def connect(workspace: Workspace, experiment: str):
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow
 
+    asked_for = os.environ.get(TRACKING_URI)
     mlflow.set_tracking_uri(tracking_uri(workspace))
+    if asked_for is None:
+        # MLflow leaves the address in the environment, where this process's next project would take it for a wish.
+        os.environ.pop(TRACKING_URI, None)
     if mlflow.get_experiment_by_name(experiment) is None:
         local = tracking_uri(workspace).startswith("sqlite")
         mlflow.create_experiment(
@@ -65,7 +70,7 @@ def training_run(
 
 def run_link(workspace: Workspace, run: "Run") -> str:
     """Where a person looks at a run: the page of the MLflow server that `make ui` starts."""
-    server = os.environ.get("MLFLOW_TRACKING_URI", "")
+    server = os.environ.get(TRACKING_URI, "")
     base = server if server.startswith("http") else f"http://127.0.0.1:{workspace.params.machine.mlflow_port}"
     return f"{base}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 

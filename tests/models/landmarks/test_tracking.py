@@ -143,7 +143,8 @@ def test_tracking_does_not_depend_on_where_and_how_large_the_picture_is(seed, sc
         for frame, seen in faces.items()
     }
     first, second = (track_first_frame_faces(_detections(each)) for each in (faces, moved))
-    assert [len(track) for track in first.tracks] == [len(track) for track in second.tracks]
+    # Rounding may decide which of two equally large faces comes first.
+    assert sorted(map(len, first.tracks)) == sorted(map(len, second.tracks))
     assert [lost.frame for lost in first.lost] == [lost.frame for lost in second.lost]
 
 
