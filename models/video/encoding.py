@@ -56,8 +56,8 @@ def write_video(path: Path | str, images: Iterable[np.ndarray], fps: float, crf:
 
 
 def _h264_stream(container, rate: Fraction, width: int, height: int, crf: int):
-    # One encoder thread: with more, the bytes depend on how the threads were scheduled. With macroblock-tree rate control
-    # they depend, one time in five, on what the memory held before.
+    # One encoder thread: with more, the bytes depend on how the threads were scheduled. With macroblock-tree rate
+    # control they depend, one time in five, on what the memory held before.
     parameters = "threads=1:lookahead_threads=1:mbtree=0"
     options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "x264-params": parameters}
     stream = container.add_stream("libx264", rate=rate, options=options)
