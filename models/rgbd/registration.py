@@ -19,13 +19,23 @@ _DARK = 20.0
 # The searches look at this many points of the face and sort what they see into this many levels: with fewer points or
 # more levels chance makes more information than there is.
 _POINTS, _LEVELS = 2500, 8
-# The search of a whole photograph: its side in pixels, and steps in pixels, degrees and factors.
-_SMALL = 96
-_TURNS, _SCALE_STEP = (-10.0, -5.0, 0.0, 5.0, 10.0), 1.08
-# The search about a start: the distance between its places in mm on the face, degrees and factors.
+# The search of a whole photograph: its side in pixels.
+_SMALL = 160
+# In logarithms of grey levels: beyond the first contrast outlines count no more, of less than the second is a wall.
+_STRONG, _FAINT = 0.08, 0.04
+# A face's middle is where it is looked for first, with this deviation from the photograph's, share of its side.
+_CENTRED = 0.35
+# How many places the search leaves open, of which one is the face's nearly always.
+_ROUGH = 3
+# The steps of both searches: turns in degrees, shifts in mm on the face, and factors of scale.
+_TURNS, _SCALE_STEP = (-10.0, -5.0, 0.0, 5.0, 10.0), 1.06
 _NEAR_SHIFT, _NEAR_TURN, _NEAR_SCALE = 2.0, 3.0, 1.04
 # Places closer to one another than this, mm on the face, lead to the same registration.
 _APART = 5.0
+
+
+# A score, where in the photograph the face's middle is (2,), and the linear map (2, 2).
+_Candidate = tuple[float, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,8 @@ def register(
     if not rough:
         raise ScanError("The photograph is too small for a face; check that it is the scan's.", "mismatch")
     # Of the places that coarse structure leaves open fine structure, lit as it is there, tells the right one.
-    places = [_maximised(coarse, first, settings) for place in rough for first in _near_search(coarse, place, settings)]
+    near = [candidate for place in rough for candidate in _near_search(coarse, place, settings)]
+    places = [_maximised(coarse, place, settings) for place in _best(coarse, near, settings.starts)]
     matrix = max((_refined(fine, place, settings) for place in places), key=lambda m: _lit(fine, m, settings))
     for _ in range(settings.relit):
         matrix = _refined(fine, matrix, settings)
@@ -342,39 +353,66 @@ def _levels(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def _whole_search(scene: _Scene, settings: RegistrationSettings) -> list[np.ndarray]:
-    """Transformations (2, 3), the most promising first, among all shifts, turns and scales on a coarse grid."""
+    """Transformations (2, 3), the most promising first, among all shifts, turns and scales on a coarse grid.
+
+    What counts here is correlation: folds and hollows are dark in photographs. It takes fewer pixels than mutual
+    information to tell a face from chance.
+    """
     import cv2
 
     shrink = max(scene.grey.shape) / _SMALL
     size = tuple(max(1, round(side / shrink)) for side in scene.grey.shape[::-1])
+    small = replace(scene, grey=cv2.resize(scene.grey, size, interpolation=cv2.INTER_AREA))
     columns = np.flatnonzero(scene.mask.any(0))
     width = columns[-1] - columns[0] + 1
     found = []
     share = settings.smallest_face
     while share <= settings.largest_face:
-        scale = share * max(scene.grey.shape) / width
-        small = cv2.resize(scene.photograph(scale), size, interpolation=cv2.INTER_AREA)
-        points, levels = _sampled(scene, _LEVELS)
+        # Chin and forehead may be cut off a little.
+        scale = share * _SMALL / width
+        border = round(0.1 * share * _SMALL)
+        seen = _STRONG * np.tanh(small.photograph(scale) / _STRONG)
+        photograph = cv2.copyMakeBorder(seen, *[border] * 4, cv2.BORDER_CONSTANT, value=0.0)
         for turn in _TURNS:
-            linear = _rotation(turn) * scale / shrink
-            offsets = points @ linear.T
-            # Chin and forehead may be cut off a little.
-            beyond = 0.1 * np.ptp(offsets, axis=0)
-            low, high = -offsets.min(0) - beyond, np.array(size) - 1 - offsets.max(0) + beyond
-            if (high < low).any():
+            linear = _rotation(turn) * scale
+            template, mask, middle = _template(scene, linear)
+            if any(inner > outer for inner, outer in zip(mask.shape, photograph.shape, strict=True)):
                 continue
-            xs, ys = (np.arange(first, last + 1e-6) for first, last in zip(low, high, strict=True))
-            scores = _scores(offsets, levels, _levels(small, _LEVELS), xs, ys, _LEVELS)
-            row, column = np.unravel_index(scores.argmax(), scores.shape)
-            # Pixels of the small photograph are areas of the large one: their middles count.
-            place = shrink * (np.array([xs[column], ys[row]]) + 0.5) - 0.5
-            found.append((scores[row, column], place, shrink * linear))
+            alike = cv2.matchTemplate(photograph, template * mask, cv2.TM_CCORR)
+            energy = cv2.matchTemplate(photograph**2, mask, cv2.TM_CCORR).clip(0) + mask.sum() * _FAINT**2
+            scores = alike / np.sqrt(energy * (template**2 * mask).sum())
+            rows, columns = np.ogrid[: scores.shape[0], : scores.shape[1]]
+            right, down = middle - (np.array(photograph.shape[::-1]) - 1) / 2
+            scores *= np.exp(-((columns + right) ** 2 + (rows + down) ** 2) / (2 * (_CENTRED * _SMALL) ** 2))
+            for _ in range(settings.starts):
+                row, column = np.unravel_index(scores.argmax(), scores.shape)
+                # Pixels of the small photograph are areas of the large one: their middles count.
+                place = shrink * (np.array([column, row]) + middle - border + 0.5) - 0.5
+                found.append((float(scores[row, column]), place, shrink * linear))
+                reach = max(1, border)
+                scores[max(row - reach, 0) : row + reach, max(column - reach, 0) : column + reach] = -1
         share *= _SCALE_STEP
-    return _best(scene, found, settings.starts)
+    return _best(scene, found, _ROUGH)
 
 
-def _near_search(scene: _Scene, start: np.ndarray, settings: RegistrationSettings) -> list[np.ndarray]:
-    """Transformations (2, 3), the most promising first, among those not far from `start`."""
+def _template(scene: _Scene, linear: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The picture after a linear map (2, 2), its mask (h, w), both float32, and where in it the face's middle is."""
+    import cv2
+
+    rows, columns = np.nonzero(scene.mask)
+    corners = (np.stack([columns, rows], 1) - scene.middle) @ linear.T
+    low, high = np.floor(corners.min(0)), np.ceil(corners.max(0))
+    size = tuple((high - low + 1).astype(int).tolist())
+    matrix = np.column_stack([linear, -low - linear @ scene.middle])
+    # Averaged before it is made smaller.
+    sigma = 0.4 / np.sqrt(abs(np.linalg.det(linear)))
+    mask = cv2.warpAffine(scene.mask.astype(np.float32), matrix, size)
+    picture = cv2.warpAffine(_blurred(scene.picture, sigma, scene.mask), matrix, size)
+    return picture, (mask > 0.5).astype(np.float32), -low
+
+
+def _near_search(scene: _Scene, start: np.ndarray, settings: RegistrationSettings) -> list[_Candidate]:
+    """The best place at each turn and scale not far from `start`, by mutual information."""
     photograph = _levels(scene.photograph(_scale(start)), _LEVELS)
     points, levels = _sampled(scene, _LEVELS)
     middle = start[:, :2] @ scene.middle + start[:, 2]
@@ -390,7 +428,7 @@ def _near_search(scene: _Scene, start: np.ndarray, settings: RegistrationSetting
             scores = _scores(points @ linear.T, levels, photograph, middle[0] + shifts, middle[1] + shifts, _LEVELS)
             row, column = np.unravel_index(scores.argmax(), scores.shape)
             found.append((scores[row, column], middle + [shifts[column], shifts[row]], linear))
-    return _best(scene, found, settings.starts)
+    return found
 
 
 def _steps(reach: float, step: float) -> np.ndarray:
@@ -412,7 +450,7 @@ def _sampled(scene: _Scene, count: int) -> tuple[np.ndarray, np.ndarray]:
     return points, _levels(scene.picture[::step, ::step][rows, columns], count)
 
 
-def _best(scene: _Scene, found: list[tuple[float, np.ndarray, np.ndarray]], count: int) -> list[np.ndarray]:
+def _best(scene: _Scene, found: list[_Candidate], count: int) -> list[np.ndarray]:
     """The best `count` of scores with the place of the face's middle and a matrix (2, 2), far enough apart."""
     chosen: list[tuple[np.ndarray, np.ndarray]] = []
     for _, place, linear in sorted(found, key=lambda candidate: -candidate[0]):

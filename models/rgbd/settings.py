@@ -56,7 +56,7 @@ class RegistrationSettings:
     largest_scale: float = 1.08
     smallest_face: float = 0.3
     largest_face: float = 0.85
-    worst_information: float = 0.05
+    worst_information: float = 0.09
 
 
 @dataclass(frozen=True)
