@@ -265,21 +265,22 @@ def _nearest_vertices(vertices: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _scan_people(commission: _Commission) -> None:
     for person in commission.people:
-        subject = _subject(person)
+        subject = subject_name(person)
         folder = commission.folder / subject
         for emotion, level, scan in rendered_scans(commission.model, person, commission.seed, commission.settings):
             ethnicity = _ETHNICITIES[person % len(_ETHNICITIES)]
-            _write(scan, folder / f"{subject}_{_CODES[emotion]}{level:02d}{ethnicity}")
+            write_scan(scan, folder / f"{subject}_{_CODES[emotion]}{level:02d}{ethnicity}")
 
 
-def _subject(person: int) -> str:
+def subject_name(person: int) -> str:
     """The name of a person, women and men in turn as long as there are names for both."""
     if person < 2 * _MEN:
         return f"{'FM'[person % 2]}{person // 2 + 1:04d}"
     return f"F{person - _MEN + 1:04d}"
 
 
-def _write(scan: RenderedScan, stem: Path) -> None:
+def write_scan(scan: RenderedScan, stem: Path) -> None:
+    """Write a scan's mesh, photograph and landmarks; `stem` is their path up to `_F3D.wrl`."""
     import cv2
 
     image = stem.parent / f"{stem.name}_F2D.bmp"

@@ -11,7 +11,7 @@ from models.rgbd.contents import Scan
 from models.rgbd.datasets import read_scans
 from models.rgbd.meshes import read_landmarks, read_mesh
 from models.rgbd.preparation import fitted, overlay, prepare_pair
-from models.rgbd.rendered_scans import _write
+from models.rgbd.rendered_scans import write_scan
 from models.rgbd.settings import PreparationSettings
 
 
@@ -19,7 +19,7 @@ from models.rgbd.settings import PreparationSettings
 def scan(scans, tmp_path_factory) -> Scan:
     """A rendered scan as files."""
     folder = tmp_path_factory.mktemp("bu3dfe")
-    _write(scans[1], folder / "F0001_AN01WH")
+    write_scan(scans[1], folder / "F0001_AN01WH")
     return read_scans("bu3dfe", folder).scans[0]
 
 

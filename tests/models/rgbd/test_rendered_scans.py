@@ -7,7 +7,7 @@ from models.errors import DatasetError
 from models.expression.images import read_image
 from models.rgbd.datasets import read_scans
 from models.rgbd.meshes import read_landmarks, read_mesh
-from models.rgbd.rendered_scans import _subject, rendered_scans, write_rendered_bu3dfe
+from models.rgbd.rendered_scans import rendered_scans, subject_name, write_rendered_bu3dfe
 from models.rgbd.settings import RenderedScanSettings
 
 SMALL = RenderedScanSettings(size=96, spacing=4.0)
@@ -89,5 +89,5 @@ def test_folders_of_other_things_are_not_replaced(renderable_model, tmp_path):
 
 
 def test_a_hundred_people_have_the_publishers_names():
-    names = {_subject(person) for person in range(100)}
+    names = {subject_name(person) for person in range(100)}
     assert names == {f"F{k:04d}" for k in range(1, 57)} | {f"M{k:04d}" for k in range(1, 45)}
