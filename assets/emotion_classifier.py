@@ -1,5 +1,6 @@
 """Emotion from expression: error-correcting output codes over support vector machines (section III-D)."""
 
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -122,7 +123,9 @@ def _log(
         mlflow.log_metric(f"{result.protocol}/accuracy", result.accuracy)
         for attribute, groups in result.subgroups.items():
             for value, figures in groups.items():
-                mlflow.log_metric(f"{result.protocol}/{attribute}/{value}", figures["accuracy"])
+                # Sets call groups what MLflow does not allow in a name ("70+").
+                name = re.sub(r"[^\w. -]", "_", value)
+                mlflow.log_metric(f"{result.protocol}/{attribute}/{name}", figures["accuracy"])
     for path in sorted(folder.iterdir()):
         if path.suffix != ".skops":
             mlflow.log_artifact(str(path))

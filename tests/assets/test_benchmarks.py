@@ -4,10 +4,12 @@ import json
 import shutil
 
 import cv2
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
+from assets import experiments
 from assets.benchmark_images import gather_benchmark_images, load_benchmark
 from assets.emotion_classifier import train_emotion_classifier
 from assets.expression_vectors import predict_expression_vectors
@@ -20,11 +22,14 @@ from models.expression.shipped import SHIPPED_FOLDER
 @pytest.fixture(scope="module")
 def evaluated(new_project, tmp_path_factory):
     """A project in which the stand-in for KDEF has gone the whole way to a classifier, by the small network."""
-    workspace = new_project(tmp_path_factory.mktemp("benchmark") / "project")
+    workspace = new_project(
+        tmp_path_factory.mktemp("benchmark") / "project", **{"rendered_benchmarks.people": {"kdef": 4, "rafdb": 8}}
+    )
     shutil.copytree(SHIPPED_FOLDER / "deepexp3d-small", workspace.data("deepexp3d_export"))
     render_benchmarks(workspace)
-    for stage in (gather_benchmark_images, predict_expression_vectors, train_emotion_classifier):
-        stage(workspace, "kdef_frontal")
+    for benchmark in ("kdef_frontal", "rafdb"):
+        for stage in (gather_benchmark_images, predict_expression_vectors, train_emotion_classifier):
+            stage(workspace, benchmark)
     return workspace
 
 
@@ -77,7 +82,18 @@ def test_a_stand_in_serves_until_the_set_is_there(evaluated):
     assert {photograph.view for photograph in stand_in.photographs} == {0.0}
     assert all(photograph.path.is_file() for photograph in stand_in.photographs)
     assert stand_in.benchmark.published.accuracy == 92.24
-    assert "data/datasets/rafdb" in gather_benchmark_images(evaluated, "rafdb").skipped
+    assert "data/datasets/cfee" in gather_benchmark_images(evaluated, "cfee").skipped
+
+
+def test_groups_that_the_set_names_are_told_apart_in_mlflow(evaluated):
+    """Whatever characters their names have."""
+    metrics = json.loads(evaluated.data("emotion_classifier", "rafdb", "metrics.json").read_text())
+    groups = metrics["subgroups"]["age"]
+    client = mlflow.MlflowClient(experiments.tracking_uri(evaluated))
+    (experiment,) = [one for one in client.search_experiments() if one.name == "emotion_classifier"]
+    runs = client.search_runs([experiment.experiment_id], "attributes.run_name = 'emotion_classifier@rafdb'")
+    logged = [name for name in runs[0].data.metrics if name.startswith("paper/age/")]
+    assert len(logged) == len(groups) > 1
 
 
 def test_both_protocols_are_judged_and_said_to_be_of_rendered_people(evaluated):
