@@ -22,9 +22,10 @@ def test_what_is_written_is_read_back(tmp_path, moving_square):
 def test_the_same_images_give_the_same_bytes(tmp_path, moving_square):
     rng = np.random.default_rng(0)
     written = set()
-    for _ in range(20):
+    for _ in range(60):
         # Memory of other sizes and contents, of which none may show.
-        rng.bytes(int(rng.integers(1_000, 4_000_000)))
+        held = [rng.bytes(int(size)) for size in rng.integers(1_000, 4_000_000, 3)]
+        assert held
         write_video(tmp_path / "a.mp4", moving_square(30), fps=29.97)
         written.add((tmp_path / "a.mp4").read_bytes())
     assert len(written) == 1
