@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from assets.params import Params, load_params
+from assets.storage import Storage, load_storage
 from models.errors import ParamsError
 from models.packages import sha256_of
 
@@ -53,6 +54,11 @@ class Workspace:
     def workers(self) -> int:
         """Processes for work that is independent from video to video."""
         return self.params.machine.workers or os.cpu_count() or 1
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Where runs, models and data are kept: the profile in `DEEPEXP3D_PROFILE`, else the project folder."""
+        return load_storage(self.root)
 
     @cached_property
     def pipeline(self) -> dict[str, dict]:

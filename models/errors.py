@@ -51,3 +51,15 @@ class WeightsMissingError(DeepExp3DError):
 
 class DiskFullError(DeepExp3DError):
     """No space left for a result; nothing half-written stays behind."""
+
+
+class ClusterError(DeepExp3DError):
+    """A cluster that cannot be reached, has no room for the work, or whose machines see another project."""
+
+
+class CredentialsMissingError(DeepExp3DError):
+    """A server wants a password or a key, and there is none where its clients look for it, or another one's."""
+
+
+class StorageUnreachableError(DeepExp3DError):
+    """A database or an object store that does not answer, or lacks what is asked for."""
