@@ -24,9 +24,13 @@ from models.storage import written_whole
 if TYPE_CHECKING:
     from models.expression.training import TrainingResult
 
+log = logging.getLogger(__name__)
+
 STAGE = "shipped_models"
 # Aligned faces on which the ranges of the 8-bit activations are found.
 CALIBRATION_IMAGES = 512
+# What one network may add to the repository.
+MAX_NETWORK_BYTES = 30 * 2**20
 
 
 def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
@@ -62,9 +66,13 @@ def make_shipped_model(workspace: Workspace, name: str, folder: Path) -> None:
 
 
 def publish(workspace: Workspace, result: "TrainingResult", shards: Path, batch_size: int, folder: Path) -> None:
-    """Write all that users need of a trained network into `folder`; `shards` are what it was trained on."""
+    """Write all that users need of a trained network into `folder`; `shards` are what it was trained on.
+
+    `weights.npz`, which a user's own training may start from, is left out where it would make the network too large to
+    come with the project: that of a ResNet-50 has 50 MB.
+    """
     from models.expression.export import export_onnx
-    from models.expression.network import load_network, save_network
+    from models.expression.network import WEIGHTS, load_network, save_network
     from models.expression.quantisation import quantise
     from models.expression.runtime import NETWORK
     from models.expression.shards import number_of_samples
@@ -78,8 +86,11 @@ def publish(workspace: Workspace, result: "TrainingResult", shards: Path, batch_
     with written_whole(folder / "training.json") as path:
         path.write_text(json.dumps(facts, indent=1) + "\n")
     network, contract = load_network(result.folder)
-    # What a user's own training starts from.
     save_network(network, contract, folder, half_precision=True)
+    weights = folder / WEIGHTS
+    if weights.stat().st_size > MAX_NETWORK_BYTES:
+        log.info("%s: left out, %.0f MB.", weights, weights.stat().st_size / 2**20)
+        weights.unlink()
     exact = export_onnx(result.folder, result.folder / "exact", opset=workspace.params.deepexp3d_export.opset)
     images, landmarks = _calibration_faces(shards)
     quantise(exact, images, landmarks if contract.landmark_input else None, folder / NETWORK)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from assets import shipped_models
 from assets.shipped_models import make_shipped_model
 from models.errors import DeepExp3DError
 from models.expression import Predictor
@@ -22,7 +23,7 @@ TINY = {
 }
 
 
-def test_a_recipe_makes_all_that_a_prediction_needs(new_project, filmed, tmp_path):
+def test_a_recipe_makes_all_that_a_prediction_needs(new_project, filmed, tmp_path, monkeypatch):
     workspace = new_project(tmp_path / "project", **TINY)
     folder = tmp_path / "deepexp3d-small"
     make_shipped_model(workspace, "small", folder)
@@ -35,6 +36,10 @@ def test_a_recipe_makes_all_that_a_prediction_needs(new_project, filmed, tmp_pat
     faces = Predictor.load(folder)(filmed(0)[0])
     assert faces[0].emotion is not None
     assert faces[0].expression.shape == (28,)
+
+    monkeypatch.setattr(shipped_models, "MAX_NETWORK_BYTES", 1000)
+    make_shipped_model(workspace, "small", tmp_path / "too_large")
+    assert {path.name for path in (tmp_path / "too_large").iterdir()} == names - {"weights.npz"}
 
 
 def test_an_unknown_recipe_is_refused_with_those_that_there_are(prepared_project, tmp_path):
