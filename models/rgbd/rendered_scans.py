@@ -7,10 +7,9 @@ only makes the name one of the publisher's.
 """
 
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from models.emotion.datasets.contents import SYNTHETIC
 from models.emotion.labels import EMOTIONS
 from models.errors import DatasetError
 from models.morphable_model.model import JAW, LEFT_BROW, LEFT_EYE, NOSE, RIGHT_BROW, RIGHT_EYE, MorphableModel
+from models.processes import shared_out
 from models.rendering.head import rotation_from_angles
 from models.rendering.rasteriser import NOTHING, camera_points, rasterise
 from models.rendering.settings import SyntheticImageSettings
@@ -63,11 +63,10 @@ class RenderedScan:
 
 @dataclass(frozen=True)
 class _Commission:
-    """People to be scanned."""
+    """What it takes to scan people."""
 
     folder: Path
     model: MorphableModel
-    people: tuple[int, ...]
     seed: int
     settings: RenderedScanSettings
 
@@ -88,7 +87,7 @@ def write_rendered_bu3dfe(
 
     Parameters
     ----------
-    people : of whom each is scanned 25 times; at most 100
+    people : of whom each is scanned 25 times, if all intensities are wanted; at most 100
     workers : processes
 
     Raises
@@ -114,22 +113,13 @@ def write_rendered_bu3dfe(
             f"'{settings.light}', in the layout of BU-3DFE. They show nobody of that set. Gender and ethnicity in "
             "names are made up.\n"
         )
-    commissions = [
-        _Commission(folder, model, tuple(range(start, people, workers)), seed, settings)
-        for start in range(min(workers, people))
-    ]
-    if len(commissions) == 1:
-        _scan_people(commissions[0])
-    else:
-        # Forked processes would inherit the threads' locks without the threads.
-        with ProcessPoolExecutor(len(commissions), mp_context=get_context("spawn")) as pool:
-            list(pool.map(_scan_people, commissions))
+    shared_out(partial(_scan_people, _Commission(folder, model, seed, settings)), people, workers)
 
 
 def rendered_scans(
     model: MorphableModel, person: int, seed: int = 0, settings: RenderedScanSettings | None = None
 ) -> Iterator[tuple[str, int, RenderedScan]]:
-    """The 25 scans of a person, each with its emotion and intensity (0 for neutral).
+    """The scans of a person, each with its emotion and intensity (0 for neutral): 25, if all intensities are wanted.
 
     Raises
     ------
@@ -152,6 +142,8 @@ def rendered_scans(
     for emotion in EMOTIONS:
         levels = [(0, 0.0)] if emotion == "neutral" else list(enumerate(settings.intensities, 1))
         for level, strength in levels:
+            if level and level not in settings.levels:
+                continue
             rng = np.random.default_rng([seed, person, EMOTIONS.index(emotion), level, 6])
             lighting = sample_lighting(rng.spawn(1)[0]) if settings.light == "changed" else None
             ((shot,),) = studio_images(
@@ -263,8 +255,8 @@ def _nearest_vertices(vertices: np.ndarray, points: np.ndarray) -> np.ndarray:
     return cKDTree(vertices[:, :2]).query(points[:, :2])[1]
 
 
-def _scan_people(commission: _Commission) -> None:
-    for person in commission.people:
+def _scan_people(commission: _Commission, people: Sequence[int]) -> None:
+    for person in people:
         subject = subject_name(person)
         folder = commission.folder / subject
         for emotion, level, scan in rendered_scans(commission.model, person, commission.seed, commission.settings):

@@ -96,6 +96,7 @@ class RenderedScanSettings:
     Attributes
     ----------
     intensities : how far the four levels of an expression go, of the strength that the emotion's peak has
+    levels : which of the four are scanned, beside neutral; a set without all of them is one that lacks scans
     peak : weakest and strongest peak of a person's expression
     size : side of the photograph, pixels
     spacing : distance of the scan's points, mm
@@ -106,6 +107,7 @@ class RenderedScanSettings:
     """
 
     intensities: tuple[float, float, float, float] = (0.35, 0.55, 0.75, 1.0)
+    levels: tuple[int, ...] = (1, 2, 3, 4)
     peak: tuple[float, float] = (0.8, 1.1)
     size: int = 512
     spacing: float = 1.8

@@ -7,11 +7,9 @@ it only makes the name one of the publisher's.
 
 import csv
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -23,6 +21,7 @@ from models.emotion.labels import EMOTIONS
 from models.errors import DatasetError
 from models.expression.alignment import similarity
 from models.morphable_model.model import LEFT_EYE, RIGHT_EYE, MorphableModel
+from models.processes import shared_out
 from models.rendering.settings import SyntheticImageSettings
 from models.rendering.synthetic_images import (
     SyntheticImage,
@@ -106,12 +105,11 @@ class RenderedLayoutSettings:
 
 @dataclass(frozen=True)
 class _Commission:
-    """People to be photographed for one set, and everything that it takes."""
+    """What it takes to photograph people for one set."""
 
     name: str
     folder: Path
     model: MorphableModel
-    people: tuple[int, ...]
     first_of_test: int
     seed: int
     settings: RenderedLayoutSettings
@@ -170,16 +168,8 @@ def write_rendered_dataset(
     _announce(folder, name, people, seed)
     # Of two people one is tested, however small the share: a published split has two parts.
     first_of_test = people - max(round(settings.test_share * people), min(1, people - 1))
-    commissions = [
-        _Commission(name, folder, model, tuple(range(start, people, workers)), first_of_test, seed, settings)
-        for start in range(min(workers, people))
-    ]
-    if len(commissions) == 1:
-        rows = [_photograph(commissions[0])]
-    else:
-        # Forked processes would inherit the threads' locks without the threads.
-        with ProcessPoolExecutor(len(commissions), mp_context=get_context("spawn")) as pool:
-            rows = list(pool.map(_photograph, commissions))
+    commission = _Commission(name, folder, model, first_of_test, seed, settings)
+    rows = shared_out(partial(_photograph, commission), people, workers)
     if name in _TABLES:
         _TABLES[name](folder, sorted(row for share in rows for row in share), settings.form or forms[0])
 
@@ -201,9 +191,9 @@ def _announce(folder: Path, name: str, people: int, seed: int) -> None:
         )
 
 
-def _photograph(commission: _Commission) -> list[tuple]:
+def _photograph(commission: _Commission, people: Sequence[int]) -> list[tuple]:
     """Write the images of some people; returns the rows that the set's tables need."""
-    return [row for person in commission.people for row in _PHOTOGRAPHERS[commission.name](commission, person)]
+    return [row for person in people for row in _PHOTOGRAPHERS[commission.name](commission, person)]
 
 
 def _studio(commission: _Commission, person: int) -> Callable[..., list[list[SyntheticImage]]]:
