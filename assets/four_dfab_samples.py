@@ -17,19 +17,21 @@ from models.emotion.labels import EMOTIONS
 from models.errors import DeepExp3DError
 
 STAGE = "four_dfab_samples"
+# Enough that loading the model does not matter, few enough that all processes end together.
+PEOPLE_PER_JOB = 4
 
 
 @dataclass(frozen=True)
 class ScanJob:
-    """All scans of one person."""
+    """All scans of a few people."""
 
-    person: int
+    people: range
     model: Path
     offsets: Path
     settings: FourDfab
 
     def __str__(self) -> str:
-        return f"person {self.person}"
+        return f"people {self.people.start} to {self.people.stop - 1}"
 
 
 def write_scan_samples(workspace: Workspace) -> StageResult:
@@ -72,34 +74,52 @@ def write_scan_samples(workspace: Workspace) -> StageResult:
 
 
 def scan_samples(job: ScanJob) -> list:
-    """Aligned frames of one person's scans, with the true expression."""
+    """Aligned frames of the scans of a job's people, with the true expression."""
     from models.expression.alignment import align, template, transformed
     from models.expression.shards import Sample
     from models.morphable_model import MorphableModel
-    from models.rendering.synthetic_images import synthesise_scan
+    from models.rendering.synthetic_images import posing_subject, synthesise_scan
 
     settings = job.settings
     # Cut out by the points that a detector would find, as all other images are.
     model = MorphableModel.load(job.model).with_detector(read_detector_errors(job.offsets))
     target = template(model)
     samples = []
-    for emotion in EMOTIONS:
-        if emotion == "neutral":
-            continue
-        scan = synthesise_scan(
-            model, emotion, job.person, settings.frames, settings.largest_yaw, settings.seed, settings.image
-        )
-        for frame, picture in enumerate(scan.frames()):
-            image, matrix = align(picture.image, picture.landmarks, target)
-            name = f"scan-person{job.person:03d}-{emotion}"
-            landmarks = transformed(picture.landmarks, matrix)
-            samples.append(Sample(image, picture.expression / model.expression_std, landmarks, name, frame))
+    for person in job.people:
+        # A person takes longer to make than a picture.
+        someone = posing_subject(model, person, settings.seed, settings.image)
+        for emotion in EMOTIONS:
+            if emotion == "neutral":
+                continue
+            scan = synthesise_scan(
+                model,
+                emotion,
+                person,
+                settings.frames,
+                settings.largest_yaw,
+                settings.seed,
+                settings.image,
+                person=someone,
+            )
+            for frame, picture in enumerate(scan.frames()):
+                image, matrix = align(picture.image, picture.landmarks, target)
+                name = f"scan-person{person:03d}-{emotion}"
+                landmarks = transformed(picture.landmarks, matrix)
+                samples.append(Sample(image, picture.expression / model.expression_std, landmarks, name, frame))
     return samples
 
 
 def _samples(workspace: Workspace, people: range, split: str) -> Iterator:
     settings = workspace.params.four_dfab_samples
-    jobs = [ScanJob(person, model_path(workspace), offsets_path(workspace), settings) for person in people]
+    jobs = [
+        ScanJob(
+            people=people[start : start + PEOPLE_PER_JOB],
+            model=model_path(workspace),
+            offsets=offsets_path(workspace),
+            settings=settings,
+        )
+        for start in range(0, len(people), PEOPLE_PER_JOB)
+    ]
     # Chunks must not depend on which process was quicker.
     waiting = {}
     following = iter(jobs)
@@ -107,9 +127,9 @@ def _samples(workspace: Workspace, people: range, split: str) -> Iterator:
     for job, outcome in each(scan_samples, jobs, workspace.workers, f"{split} scans"):
         if isinstance(outcome, DeepExp3DError):
             raise outcome
-        waiting[job.person] = outcome
-        while current is not None and current.person in waiting:
-            yield from waiting.pop(current.person)
+        waiting[job.people] = outcome
+        while current is not None and current.people in waiting:
+            yield from waiting.pop(current.people)
             current = next(following, None)
 
 

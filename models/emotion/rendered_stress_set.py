@@ -15,7 +15,7 @@ from models.emotion.stress_videos import COLUMNS, MANIFEST, PHASES
 from models.morphable_model.expressions import EXPRESSION_UNITS, UNIT_GROUPS
 from models.morphable_model.model import MorphableModel
 from models.rendering.settings import SyntheticVideoSettings
-from models.rendering.synthetic_video import synthesise_video
+from models.rendering.synthetic_video import filmed_subject, synthesise_video
 from models.storage import written_whole
 from models.video.encoding import write_video
 
@@ -52,9 +52,10 @@ def write_rendered_stress_set(
     stress = _stress_offset(model)
     rows = []
     for person in range(people):
+        someone = filmed_subject(model, person, seed, settings)
         for number, phase in enumerate(phases):
             for stressful, label in enumerate(("non-stressful", "stressful")):
-                video = synthesise_video(model, person, 2 * number + stressful, seed, settings)
+                video = synthesise_video(model, person, 2 * number + stressful, seed, settings, someone)
                 video = replace(video, expression=video.expression + stressful * stress)
                 name = f"videos/subject{person:02d}_phase{phase}_{label}.mp4"
                 write_video(folder / name, video.images(), settings.frames_per_second)

@@ -6,7 +6,7 @@ the same for everybody, what goes with the expression, what differs from person 
 Left alone, a fit takes all of it for identity and expression.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,41 +41,82 @@ class Correspondence:
     pictures: int
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """A rendered face that the detector found.
+
+    Attributes
+    ----------
+    person : who is seen
+    expression : (n_e,) mm, the true one
+    projection : (2, 3) from model axes to those of the image, without scale
+    difference : (68, 2) mm of the image plane from the model's landmarks to the detector's points
+    """
+
+    person: int
+    expression: np.ndarray
+    projection: np.ndarray
+    difference: np.ndarray
+
+
 def learn_correspondence(
-    model: MorphableModel, backend: LandmarkBackend, settings: CorrespondenceSettings, progress=lambda rows: rows
+    model: MorphableModel, backend: LandmarkBackend, settings: CorrespondenceSettings
 ) -> Correspondence:
-    """Find a detector's points on rendered heads, at rest and posing, and learn how they differ from the model's.
+    """Find a detector's points on rendered heads, at rest and posing, and learn how they differ from the model's."""
+    found = [seen for person in range(settings.people) for seen in sightings_of(model, backend, person, settings)]
+    return correspondence_of(model, found, settings)
+
+
+def sightings_of(
+    model: MorphableModel, backend: LandmarkBackend, person: int, settings: CorrespondenceSettings
+) -> list[Sighting]:
+    """All pictures of one person in which the detector finds a face.
+
+    Raises
+    ------
+    ModelMismatchError
+        The model cannot be rendered.
+    """
+    from models.rendering.synthetic_images import posing_subject, render_emotion_image
+
+    sightings = []
+    # A person takes longer to make than a picture.
+    someone = posing_subject(model, person, settings.seed, settings.image)
+    for emotion, view, yaw in _pictures(person, settings):
+        image = render_emotion_image(model, emotion, person, view, yaw, settings.seed, settings.image, person=someone)
+        faces = backend.detect(image.image)
+        if faces:
+            scale = float(image.camera.scale[0])
+            # In mm of the image plane, so that near and far heads count alike.
+            projection = image.camera.projection()[0] / scale
+            difference = (faces[0].points - image.landmarks) / scale
+            sightings.append(Sighting(person, image.expression, projection, difference))
+    return sightings
+
+
+def correspondence_of(
+    model: MorphableModel, sightings: Sequence[Sighting], settings: CorrespondenceSettings
+) -> Correspondence:
+    """Learn from what was found how a detector's points differ from the model's.
 
     Offsets and response go by robust ridge regression (Geman and McClure), each landmark by itself; the patterns of
-    what is left are the principal components of its covariance between people and within them.
-
-    Parameters
-    ----------
-    progress : wraps the sequence of pictures, as `tqdm` does
+    what is left are the principal components of its covariance between people and within them. Without a single
+    sighting nothing differs.
     """
-    people, expressions, projections, differences = [], [], [], []
-    for picture in progress(list(_pictures(settings))):
-        image = _rendered(model, picture, settings)
-        faces = backend.detect(image.image)
-        if not faces:
-            continue
-        scale = float(image.camera.scale[0])
-        people.append(picture[1])
-        expressions.append(image.expression)
-        # In mm of the image plane, so that near and far heads count alike.
-        projections.append(image.camera.projection()[0] / scale)
-        differences.append((faces[0].points - image.landmarks) / scale)
-    if not differences:
+    if not sightings:
         none = DetectorErrors.none(68, model.expression_size)
         return Correspondence(none, np.full(68, np.nan), np.full(68, np.nan), 0)
-    projection, difference = np.stack(projections), np.stack(differences)
-    known = np.concatenate([np.ones((len(people), 1)), np.stack(expressions) / model.expression_std], 1)
+    people = np.array([seen.person for seen in sightings])
+    projection = np.stack([seen.projection for seen in sightings])
+    difference = np.stack([seen.difference for seen in sightings])
+    expression = np.stack([seen.expression for seen in sightings])
+    known = np.concatenate([np.ones((len(people), 1)), expression / model.expression_std], 1)
     ridge = np.array([settings.shrinkage] + [settings.response_shrinkage] * model.expression_size)
     coefficients = _robust_regression(projection, known, difference, ridge)
     left = difference - np.einsum("fdc,lck,fk->fld", projection, coefficients, known, optimize=True)
     # Seen from one side at a time, an error in depth is unknown: it counts as none.
     lifted = np.einsum("fdc,fld->flc", projection, left)
-    person, image_patterns, noise = _error_patterns(_without_gross(lifted), np.array(people), settings.patterns)
+    person, image_patterns, noise = _error_patterns(_without_gross(lifted), people, settings.patterns)
     errors = DetectorErrors(
         offsets=coefficients[..., 0],
         response=coefficients[..., 1:] / model.expression_std,
@@ -87,22 +128,14 @@ def learn_correspondence(
     return Correspondence(errors, *(value / model.interocular_distance for value in distance), len(difference))
 
 
-def _pictures(settings: CorrespondenceSettings) -> Iterator[tuple[str, int, int, float]]:
-    """(emotion, person, view, yaw): views evenly spread from one side to the other, emotions in turn."""
-    for person in range(settings.people):
-        for view in range(settings.views):
-            share = (view + 0.5) / settings.views * 2 - 1
-            for pose in range(settings.poses + 1):
-                turn = person * settings.views * settings.poses + view * settings.poses + pose - 1
-                emotion = _POSED[turn % len(_POSED)] if pose else "neutral"
-                yield emotion, person, view, settings.largest_yaw * share
-
-
-def _rendered(model: MorphableModel, picture: tuple[str, int, int, float], settings: CorrespondenceSettings):
-    from models.rendering.synthetic_images import render_emotion_image
-
-    emotion, person, view, yaw = picture
-    return render_emotion_image(model, emotion, person, view, yaw, settings.seed, settings.image)
+def _pictures(person: int, settings: CorrespondenceSettings) -> Iterator[tuple[str, int, float]]:
+    """(emotion, view, yaw): views evenly spread from one side to the other, emotions in turn."""
+    for view in range(settings.views):
+        share = (view + 0.5) / settings.views * 2 - 1
+        for pose in range(settings.poses + 1):
+            turn = person * settings.views * settings.poses + view * settings.poses + pose - 1
+            emotion = _POSED[turn % len(_POSED)] if pose else "neutral"
+            yield emotion, view, settings.largest_yaw * share
 
 
 def _robust_regression(

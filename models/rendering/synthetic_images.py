@@ -140,8 +140,11 @@ def synthesise_scan(
     largest_yaw: float = 30.0,
     seed: int = 0,
     settings: SyntheticImageSettings | None = None,
+    person: Subject | None = None,
 ) -> SyntheticScan:
     """A subject poses one emotion from rest to its peak and back, each frame seen from its own yaw within limits.
+
+    `person` is the `posing_subject` of the same numbers, None to make it.
 
     Raises
     ------
@@ -157,12 +160,8 @@ def synthesise_scan(
     angles = np.stack(
         [rng.uniform(-largest_yaw, largest_yaw, frames), 5 * rng.normal(size=frames), 3 * rng.normal(size=frames)], 1
     )
-    return SyntheticScan(
-        emotion,
-        subject,
-        intensity,
-        _still_video(model, posing_subject(model, subject, seed, settings), settings, activations, angles, rng),
-    )
+    person = person or posing_subject(model, subject, seed, settings)
+    return SyntheticScan(emotion, subject, intensity, _still_video(model, person, settings, activations, angles, rng))
 
 
 def studio_images(

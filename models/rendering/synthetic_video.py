@@ -113,20 +113,41 @@ class SyntheticVideo:
         return np.ascontiguousarray(self.model.expression_basis, np.float32)
 
 
+def filmed_subject(
+    model: MorphableModel, subject: int, seed: int = 0, settings: SyntheticVideoSettings | None = None
+) -> Subject:
+    """The person of a number, which takes longer to make than a frame: make it once where there are several clips.
+
+    Raises
+    ------
+    ModelMismatchError
+        The model cannot be rendered.
+    """
+    require_renderable(model)
+    settings = settings or SyntheticVideoSettings()
+    look = np.random.default_rng([seed, subject])
+    return sample_subject(model, look, settings.identity_spread, resting_spread=settings.resting_spread)
+
+
 def synthesise_video(
-    model: MorphableModel, subject: int, clip: int, seed: int = 0, settings: SyntheticVideoSettings | None = None
+    model: MorphableModel,
+    subject: int,
+    clip: int,
+    seed: int = 0,
+    settings: SyntheticVideoSettings | None = None,
+    person: Subject | None = None,
 ) -> SyntheticVideo:
     """A video of a person. The same numbers give the same frames; clips of one subject share identity, skin and hair.
+
+    `person` is the `filmed_subject` of the same numbers, None to make it.
 
     Raises
     ------
     ModelMismatchError
         The model lacks face units or skin masks, as models other than the embedded one do.
     """
-    require_renderable(model)
     settings = settings or SyntheticVideoSettings()
-    look = np.random.default_rng([seed, subject])
-    person = sample_subject(model, look, settings.identity_spread, resting_spread=settings.resting_spread)
+    person = person or filmed_subject(model, subject, seed, settings)
     key = (seed, subject, clip)
     rng = np.random.default_rng([*key, 0])
     frames, size, rate = settings.frames, settings.size, settings.frames_per_second
