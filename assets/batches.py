@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
+from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
+from assets.execution import executor_of
 from assets.pool import each
 from assets.raw_videos import assigned_batches
 from assets.workspace import Workspace
@@ -32,7 +34,7 @@ def process_batches(
     jobs: Mapping[str, Sequence[VideoJob]],
     work: Callable[[VideoJob], list[dict]],
 ) -> pd.DataFrame:
-    """Do the jobs of several batches in one pool; each batch gets its index when its last job is done.
+    """Do the jobs of several batches where `execution` says; each batch gets its index when its last job is done.
 
     `work` returns one row per file it wrote, or found current, as `<track_id>.npz` in the batch's folder, and a row
     with another status than "ok" where there is none to write. A job that raises a domain error gets a row with
@@ -45,7 +47,7 @@ def process_batches(
     left = {batch: len(batch_jobs) for batch, batch_jobs in jobs.items()}
     rows: dict[str, list[dict]] = {batch: [] for batch in jobs}
     pairs = [_BatchJob(batch, job) for batch, batch_jobs in jobs.items() for job in batch_jobs]
-    for (batch, job), outcome in each(partial(_without_batch, work), pairs, workspace.workers, stage):
+    for (batch, job), outcome in each(partial(_without_batch, work), pairs, executor_of(workspace, stage), stage):
         rows[batch] += _rows(job, outcome)
         left[batch] -= 1
         if not left[batch]:
@@ -77,9 +79,9 @@ def _rows(job: VideoJob, outcome: list[dict] | DeepExp3DError) -> list[dict]:
 
 def _write_index(folder: Path, rows: list[dict]) -> None:
     """Write a batch's index, and remove files of tracks that it does not name, also what a killed run left."""
-    index = pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    # Sorted before it is a table, whose columns would else follow the order in which the videos were finished.
+    index = pd.DataFrame(sorted(rows, key=lambda row: row["track_id"]), columns=None if rows else COLUMNS)
     index = index[COLUMNS + [name for name in index.columns if name not in COLUMNS]]
-    index = index.sort_values("track_id", ignore_index=True)
     finished = set(index.track_id[index.status == "ok"])
     for file in folder.glob("*"):
         if file.stem not in finished:
@@ -104,7 +106,8 @@ def is_current(path: Path, fingerprint: str) -> bool:
 
 def save_stamped(save: Callable[[Path], None], path: Path, fingerprint: str) -> None:
     """Let `save` write an npz, and put it at `path` together with its mark: there is never one without the other."""
-    unmarked = path.with_name(f".{path.name}")
+    # A name of its own: a worker that was given up for lost may be at the same video still.
+    unmarked = path.with_name(f".{path.stem}-{uuid4().hex}{path.suffix}")
     try:
         save(unmarked)
         save_arrays(path, **load_arrays(unmarked), fingerprint=np.array(fingerprint))

@@ -45,6 +45,24 @@ class Machine(Section):
     mlflow_port: int = 5000
 
 
+class RayExecution(Section):
+    """The cluster, and what a worker of it is given."""
+
+    address: str | None = Field(description="of a running cluster; None starts one on this machine")
+    workers: int = Field(ge=0, description="processes that work on videos; 0 is as many as the cluster has room for")
+    cpus_per_worker: float = Field(gt=0)
+    gpus_per_worker: dict[str, Annotated[float, Field(ge=0)]] = Field(description="share of a GPU, by stage")
+    retries: int = Field(ge=0, description="of a video whose worker was lost")
+    patience_seconds: float = Field(gt=0, description="how long to wait for a machine that has room for a worker")
+
+
+class Execution(Section):
+    """Where the work by video is done. No result depends on it."""
+
+    backend: Literal["processes", "ray"]
+    ray: RayExecution
+
+
 @dataclass(frozen=True)
 class FaceModel(EmbeddedModelSettings):
     """Which face model the project speaks in.
@@ -129,6 +147,16 @@ class Pruning(Section):
 
     identity_deviations: float = Field(gt=0)
     identity_least: float = Field(gt=0)
+
+
+class Review(Section):
+    """The page on which people judge fits. No result depends on it."""
+
+    port: int = Field(ge=0, le=65535)
+    notable_deviations: float = Field(gt=0, description="from which on a figure of a fit is named as a reason")
+    film_height: int = Field(ge=64, le=1080)
+    film_frames: int = Field(ge=2, description="frames drawn of a video at most")
+    most_upload_mb: float = Field(gt=0)
 
 
 class Splits(Section):
@@ -315,6 +343,7 @@ class Params(Section):
     """Everything in `params.yaml`. Sections are named like the stages they belong to."""
 
     machine: Machine
+    execution: Execution
     morphable_model: FaceModel
     landmark_correspondence: CorrespondenceSettings
     synthetic_facevid: SyntheticFaceVid
@@ -326,6 +355,7 @@ class Params(Section):
     reconstruction: FitSettings
     reconstruction_sheets: ReconstructionSheets
     pruning: Pruning
+    review: Review
     facevid_splits: Splits
     facevid_shards: Shards
     deepexp3d: Training

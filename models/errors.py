@@ -63,3 +63,11 @@ class CredentialsMissingError(DeepExp3DError):
 
 class StorageUnreachableError(DeepExp3DError):
     """A database or an object store that does not answer, or lacks what is asked for."""
+
+
+class OverloadedError(DeepExp3DError):
+    """More is asked than can be done; `retry_after_s` says in how many seconds to ask again."""
+
+    def __init__(self, message: str, retry_after_s: float):
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
