@@ -1,14 +1,12 @@
 """Minimising what is costly and noisy: expected improvement under a Gaussian process (Snoek et al., NeurIPS 2012)."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+from models.emotion.gaussian_process import fitted_process
 
 # Where expected improvement is looked at: anywhere, and about the best settings so far, this far from them in shares
 # of the ranges.
@@ -101,9 +99,9 @@ def most_promising(space: SearchSpace, tried: np.ndarray, errors: np.ndarray, rn
     best = tried[np.argsort(errors, kind="stable")[:BEST]]
     near = [space.near(setting, rng, NEAR_THE_BEST) for setting in best]
     candidates = np.concatenate([space.draw(rng, ANYWHERE), *near])
-    mean, deviation = process.predict(space.coordinates(candidates), return_std=True)
+    mean, deviation = process.predict(space.coordinates(candidates))
     # Of noisy errors the least is a matter of luck: improvement is on the least that the model believes in.
-    least = process.predict(space.coordinates(tried)).min()
+    least = process.predict(space.coordinates(tried))[0].min()
     return candidates[expected_improvement(mean, deviation, least).argmax()]
 
 
@@ -113,14 +111,3 @@ def expected_improvement(mean: np.ndarray, deviation: np.ndarray, least: float) 
     distance = (least - mean) / deviation
     density = np.exp(-0.5 * distance**2) / np.sqrt(2 * np.pi)
     return deviation * (distance * ndtr(distance) + density)
-
-
-def fitted_process(points: np.ndarray, errors: np.ndarray) -> GaussianProcessRegressor:
-    """A Gaussian process through noisy errors (F,) at points (F, D); its length scales are those of most likelihood."""
-    kernel = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(
-        np.full(points.shape[1], 0.5), [(0.05, 5.0)] * points.shape[1], nu=2.5
-    ) + WhiteKernel(1e-2, (1e-4, 1.0))
-    with warnings.catch_warnings():
-        # Length scales at their bounds are no fault.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return GaussianProcessRegressor(kernel, normalize_y=True).fit(points, errors)
