@@ -1,5 +1,7 @@
 """Which videos survive, which do not, and why (section III-B)."""
 
+import logging
+
 import dagster as dg
 import pandas as pd
 
@@ -9,6 +11,8 @@ from assets.raw_videos import all_batches, read_manifest
 from assets.stage import StageResult, WorkspaceResource, main, materialise
 from assets.workspace import Workspace
 from models.storage import written_whole
+
+log = logging.getLogger(__name__)
 
 STAGE = "pruned_videos"
 
@@ -34,6 +38,9 @@ def prune_videos(workspace: Workspace) -> StageResult:
         funnel.to_csv(path, index=False)
     with written_whole(folder / "funnel.png") as path:
         funnel_figure(funnel).savefig(path, dpi=110)
+    unknown = verdicts_on_unknown_videos(read_verdicts(workspace), videos)
+    for row in unknown.itertuples():
+        log.warning("%s: there is no such video; the verdict '%s' by %s waits for it", *row[1:4])
     return StageResult(
         {
             "videos": len(videos),
@@ -43,7 +50,17 @@ def prune_videos(workspace: Workspace) -> StageResult:
             "funnel": funnel,
             "picture": folder / "funnel.png",
         }
+        | ({"verdicts on unknown videos": unknown} if len(unknown) else {})
     )
+
+
+def verdicts_on_unknown_videos(verdicts: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts that name no video there is: misspelt, or its file is gone. They change nothing until there is one.
+
+    Columns: video_id, verdict, reviewer, date.
+    """
+    known = set(videos.video_id) | set(videos.source_video)
+    return verdicts.loc[~verdicts.video_id.isin(known), ["video_id", "verdict", "reviewer", "date"]]
 
 
 def judged_videos(workspace: Workspace) -> pd.DataFrame:
