@@ -79,7 +79,7 @@ def load_storage(root: Path) -> Storage:
         return Storage.model_validate(yaml.safe_load(path.read_text()) or {})
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in (root / PROFILES).glob("*.yaml"))) or "none"
-        raise ParamsError(f"{path}: no such profile, which {PROFILE} asks for; in {PROFILES} there are: {known}.") from None
+        raise ParamsError(f"{path}: no such file, which {PROFILE} asks for; {PROFILES} has: {known}.") from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not readable as YAML ({error}).") from None
     except pydantic.ValidationError as error:
@@ -153,24 +153,22 @@ def check_bucket(store: ObjectStore, address: str) -> None:
     bucket = address.removeprefix("s3://").split("/")[0]
     patience = Config(connect_timeout=10, read_timeout=20, retries={"total_max_attempts": 2})
     missing = (
-        f"{address}: no key for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of "
-        "~/.aws/credentials in AWS_PROFILE."
+        f"{address}: no key for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile "
+        "of ~/.aws/credentials in AWS_PROFILE."
     )
     try:
         session = boto3.Session()
         if session.get_credentials() is None:
             raise CredentialsMissingError(missing)
         session.client("s3", config=patience, **store.client_options).head_bucket(Bucket=bucket)
-    except (exceptions.PartialCredentialsError, exceptions.NoCredentialsError) as error:
-        raise CredentialsMissingError(f"{missing} ({error})") from None
-    except exceptions.ProfileNotFound as error:
+    except (exceptions.PartialCredentialsError, exceptions.NoCredentialsError, exceptions.ProfileNotFound) as error:
         raise CredentialsMissingError(f"{missing} ({error})") from None
     except exceptions.ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         if status in (401, 403):
             raise CredentialsMissingError(
-                f"{address}: the store refuses the key in AWS_ACCESS_KEY_ID (or AWS_PROFILE); correct it, or let it read "
-                "and write this bucket."
+                f"{address}: the store refuses the key in AWS_ACCESS_KEY_ID (or AWS_PROFILE); correct it, or let it "
+                "read and write this bucket."
             ) from None
         raise StorageUnreachableError(
             f"{address}: the store has no bucket '{bucket}' (status {status}); make it, or name another in the profile."

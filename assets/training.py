@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets import experiments
+from assets.experiment_record import ExperimentRecord, experiment_record
 from assets.landmark_correspondence import load_detector_model
-from assets.stage import StageResult, skip_reason
+from assets.stage import SKIPPED, StageResult
+from assets.streamed_shards import shards_folder
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError
 from models.storage import written_whole
@@ -27,17 +28,12 @@ def train_stage(
     synthetic: bool,
 ) -> StageResult:
     """Train into `data/<stage>`, logging to MLflow; a killed training goes on from its last checkpoint."""
-    from pytorch_lightning.loggers import MLFlowLogger
-
     from models.expression.training import train
 
     folder = workspace.data(stage)
     shards = training_shards(workspace, stage, section.shards)
     parameters = section.model_dump(mode="json")
-    with experiments.training_run(workspace, stage, synthetic=synthetic, parameters=parameters) as run:
-        logger = MLFlowLogger(
-            experiment_name=stage, tracking_uri=experiments.tracking_uri(workspace), run_id=run.info.run_id
-        )
+    with experiment_record(workspace, stage, synthetic=synthetic, parameters=parameters) as record:
         result = train(
             shards,
             load_detector_model(workspace),
@@ -47,13 +43,14 @@ def train_stage(
             hardware=section.hardware,
             init_from=initial_network(workspace, section.init_from),
             teacher=None if section.teacher is None else workspace.path(section.teacher),
-            logger=logger,
+            logger=lightning_logger(record),
         )
         curves = folder / "curves.png"
         with written_whole(curves) as path:
             curves_figure(result.history).savefig(path, dpi=110)
-        log_results(result.metrics, [curves, folder / "history.csv", folder / "network.json"])
-        link = experiments.run_link(workspace, run)
+        record.log_metrics({f"final/{name.replace('val/', '')}": value for name, value in result.metrics.items()})
+        for file in (curves, folder / "history.csv", folder / "network.json"):
+            record.log_file(file)
     return StageResult(
         {
             "data": "synthetic" if synthetic else "real",
@@ -63,7 +60,7 @@ def train_stage(
             "best epoch": result.best_epoch,
             **{UNITS.get(name, name): value for name, value in result.metrics.items()},
             "curves": curves,
-            "MLflow run": link,
+            "MLflow run": record.link,
         }
     )
 
@@ -80,26 +77,51 @@ def initial_network(workspace: Workspace, name: str | None) -> Path | None:
 def training_shards(workspace: Workspace, stage: str, shares: dict[str, float]) -> dict[Path, float]:
     """Folders of the stages that `stage` learns from, with their shares; those that had to be skipped are left out.
 
+    Images that are not in the project folder, but pushed to the object store of its storage profile, are streamed.
+
     Raises
     ------
     DeepExp3DError
         All had to be.
     """
-    present = {name: share for name, share in shares.items() if share > 0 and not skip_reason(workspace, name)}
+    folders = {shards_folder(workspace, name): share for name, share in shares.items() if share > 0}
+    present = {folder: share for folder, share in folders.items() if not (folder / SKIPPED).exists()}
     if not present:
         raise DeepExp3DError(
             f"{stage}: none of {', '.join(shares)} has any images; name others under {stage}.shards in params.yaml."
         )
-    return {workspace.data(name): share for name, share in present.items()}
+    return present
 
 
-def log_results(metrics: dict[str, float], files: list[Path]) -> None:
-    """Final figures and files of the run that is open."""
-    import mlflow
+def lightning_logger(record: ExperimentRecord):
+    """What Lightning logs, into a record."""
+    from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
+    from pytorch_lightning.utilities import rank_zero_only
 
-    mlflow.log_metrics({f"final/{name.replace('val/', '')}": value for name, value in metrics.items()})
-    for file in files:
-        mlflow.log_artifact(str(file))
+    class RecordLogger(Logger):
+        """Metrics by step; parameters are in the record already."""
+
+        @property
+        def name(self) -> str:
+            return record.folder.name
+
+        @property
+        def version(self) -> None:
+            return None
+
+        @property
+        @rank_zero_experiment
+        def experiment(self) -> ExperimentRecord:
+            return record
+
+        @rank_zero_only
+        def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+            record.log_metrics(metrics, step or 0)
+
+        def log_hyperparams(self, *arguments, **named) -> None:
+            return None
+
+    return RecordLogger()
 
 
 def curves_figure(history: list[dict[str, Any]]):

@@ -3,9 +3,16 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from filelock import FileLock
+
+if TYPE_CHECKING:
+    from assets.storage import ObjectStore
+
+# Name of the remote that a storage profile stands for.
+REMOTE = "profile"
 
 
 @contextlib.contextmanager
@@ -47,3 +54,47 @@ def path_versions(root: Path) -> dict[str, str]:
     lock = root / "dvc.lock"
     stages = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", []) if "md5" in out}
+
+
+def use_remote(root: Path, store: "ObjectStore | None") -> None:
+    """Make an object store DVC's default remote, in `.dvc/config.local`; None goes back to that of `.dvc/config`.
+
+    What else a user has put into that file stays.
+    """
+    if store is None and not (root / ".dvc" / "config.local").exists():
+        return
+    from dvc.config import Config
+
+    config = Config(str(root / ".dvc"))
+    local = config.load_one("local")
+    wanted = None
+    if store is not None:
+        wanted = {"url": store.dvc, "region": store.region}
+        wanted |= {"endpointurl": store.endpoint} if store.endpoint else {}
+    if local.get("remote", {}).get(REMOTE) == wanted:
+        return
+    with config.edit("local") as local:
+        if wanted is not None:
+            local.setdefault("remote", {})[REMOTE] = wanted
+            local.setdefault("core", {})["remote"] = REMOTE
+        else:
+            del local["remote"][REMOTE]
+            if local.get("core", {}).get("remote") == REMOTE:
+                del local["core"]["remote"]
+
+
+def remote_addresses(root: Path, path: str) -> dict[str, str]:
+    """Where each file of a recorded output lies in the default remote, by its path inside the output.
+
+    Empty where `dvc.lock` knows of no such output.
+    """
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+
+    version = path_versions(root).get(path)
+    if version is None:
+        return {}
+    with _repository(root) as repository:
+        remote = repository.cloud.get_remote_odb()
+        tree = Tree.load(remote, HashInfo("md5", version))
+        return {"/".join(key): remote.fs.unstrip_protocol(remote.oid_to_path(file.value)) for key, _, file in tree}

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import yaml
 from filelock import FileLock, Timeout
 
 from assets import versioning
@@ -24,6 +23,7 @@ from assets.workspace import Workspace
 from models import errors
 from models.errors import DeepExp3DError
 from orchestration.pipeline import SOURCES, STEPS, Step, stages_of
+from orchestration.storage import use_storage
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -100,11 +100,9 @@ def _alone(workspace: Workspace) -> Iterator[None]:
 
 
 def dagster_instance(workspace: Workspace) -> dg.DagsterInstance:
-    """The instance in `DAGSTER_HOME`, by default `.dagster` in the project folder, without telemetry."""
+    """The instance in `DAGSTER_HOME`, by default `.dagster` in the project folder, stored as the profile says."""
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(workspace.path(".dagster"))))
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        (home / "dagster.yaml").write_text(yaml.safe_dump({"telemetry": {"enabled": False}, "nux": {"enabled": False}}))
+    use_storage(workspace, home)
     os.environ["DEEPEXP3D_ROOT"] = str(workspace.root)
     return dg.DagsterInstance.get()
 

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from assets.experiments import tracking_uri
+from assets.experiments import artifacts_address, client_environment, tracking_uri
 from assets.workspace import Workspace
 from orchestration.run import dagster_instance
 
@@ -28,9 +28,9 @@ def main() -> int:
         _start(
             ["mlflow", "server", "--backend-store-uri", tracking_uri(workspace), "--host", HOST]
             + ["--port", str(machine.mlflow_port), "--workers", "1"]
-            + ["--artifacts-destination", str(workspace.path("mlartifacts"))],
+            + ["--artifacts-destination", artifacts_address(workspace)],
             # Its job workers would take 2 GB and do nothing here.
-            {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            client_environment(workspace) | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         ),
         _start(
             ["dagster", "dev", "-m", "orchestration.definitions", "--host", HOST, "--port", str(machine.dagster_port)],

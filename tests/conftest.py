@@ -85,6 +85,24 @@ def new_project(prepared_project) -> Callable:
 
 
 @pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server of Debian's on loopback."""
+    from tests.servers import postgres_server
+
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def object_store():
+    """Address of an S3-compatible server on loopback."""
+    from tests.servers import object_store_server
+
+    with object_store_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def filmed(prepared_project) -> Callable[[int], list[np.ndarray]]:
     """Function of a person's number that gives 24 images (192, 192, 3) of somebody who talks to the camera."""
     from dataclasses import replace

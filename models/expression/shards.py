@@ -9,6 +9,8 @@ import errno
 import json
 import shutil
 import tempfile
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 
 from models.errors import DiskFullError, ImageError, ModelMismatchError
 from models.expression.alignment import IMAGE_SIZE
+from models.expression.streaming import ChunkStream, is_streamed
 
 INDEX = "index.json"
 # LitData's name for the way in which each value of a record is stored. Older releases wrote other records.
@@ -127,6 +130,9 @@ class ShardReader:
     much. A chunk is the number of samples, the places where they and their end lie, and the samples; a sample is the
     sizes of its values, and the values.
 
+    Of a streamed folder (`models.expression.streaming`) chunks are fetched as they are needed, and the least recently
+    needed ones leave the disk when they take too much of it.
+
     Raises
     ------
     ModelMismatchError
@@ -137,9 +143,12 @@ class ShardReader:
         chunks = _check_index(Path(folder))["chunks"]
         self.chunk_sizes = tuple(chunk["chunk_size"] for chunk in chunks)
         self._paths = [Path(folder) / chunk["filename"] for chunk in chunks]
-        self._mapped: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        for path, chunk in zip(self._paths, chunks, strict=True):
-            if not path.exists() or path.stat().st_size != chunk["chunk_bytes"]:
+        self._bytes = [chunk["chunk_bytes"] for chunk in chunks]
+        self._mapped: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self._mapping = threading.Lock()
+        self._stream = ChunkStream(Path(folder)) if is_streamed(Path(folder)) else None
+        for path, size in zip(self._paths, self._bytes, strict=True):
+            if self._stream is None and (not path.exists() or path.stat().st_size != size):
                 raise ModelMismatchError(f"{path}: missing or not whole; write the shards again.")
         self._starts = np.cumsum([0, *self.chunk_sizes])
 
@@ -183,6 +192,10 @@ class ShardReader:
             latest = name
         return numbers
 
+    def chunk_bytes(self, number: int) -> np.ndarray:
+        """All of a chunk, (n,) uint8."""
+        return self._chunk(number)[0]
+
     def _values(self, chunk: int, index: int) -> dict[str, np.ndarray]:
         """The bytes of each value of a sample."""
         data, places = self._chunk(chunk)
@@ -194,11 +207,40 @@ class ShardReader:
 
     def _chunk(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """A chunk's bytes, mapped into memory, and the places (samples + 1,) where its samples begin and end."""
-        if number not in self._mapped:
-            data = np.asarray(np.memmap(self._paths[number], np.uint8, mode="r"))
-            places = data[4 : 4 * (self.chunk_sizes[number] + 2)].view(np.uint32)
-            self._mapped[number] = data, places.astype(np.int64)
-        return self._mapped[number]
+        with self._mapping:
+            if number not in self._mapped:
+                data = self._map(number)
+                places = data[4 : 4 * (self.chunk_sizes[number] + 2)].view(np.uint32)
+                self._mapped[number] = data, places.astype(np.int64)
+                self._make_room(number)
+            self._mapped.move_to_end(number)
+            return self._mapped[number]
+
+    def _map(self, number: int) -> np.ndarray:
+        path = self._paths[number]
+        while self._stream is not None:
+            try:
+                return np.asarray(np.memmap(self._stream.fetch(path.name, self._bytes[number]), np.uint8, mode="r"))
+            except FileNotFoundError:
+                # Another process made room in between.
+                continue
+        return np.asarray(np.memmap(path, np.uint8, mode="r"))
+
+    def _make_room(self, needed: int) -> None:
+        """Let go of streamed chunks, but for the one that is needed; who still reads one keeps its bytes."""
+        if self._stream is None:
+            return
+        present = [number for number, path in enumerate(self._paths) if path.exists()]
+        # What an earlier run left goes first.
+        leaving = [number for number in present if number not in self._mapped]
+        leaving += [number for number in self._mapped if number != needed]
+        taken = sum(self._bytes[number] for number in present)
+        for number in leaving:
+            if taken <= self._stream.cache_bytes:
+                return
+            self._mapped.pop(number, None)
+            self._paths[number].unlink(missing_ok=True)
+            taken -= self._bytes[number]
 
 
 def decoded(jpeg: np.ndarray, size: int) -> np.ndarray:
@@ -214,6 +256,11 @@ def decoded(jpeg: np.ndarray, size: int) -> np.ndarray:
     if image.shape[0] != size:
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def first_chunk(folder: Path | str) -> np.ndarray:
+    """The bytes of the folder's first chunk, (n,) uint8, fetched where chunks are streamed."""
+    return ShardReader(folder).chunk_bytes(0)
 
 
 def number_of_samples(folder: Path | str) -> int:

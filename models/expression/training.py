@@ -30,7 +30,7 @@ from models.expression.network import (
     set_weights,
 )
 from models.expression.settings import Hardware, TrainingSettings
-from models.expression.shards import INDEX, number_of_samples
+from models.expression.shards import INDEX, first_chunk, number_of_samples
 from models.morphable_model.model import MorphableModel
 from models.packages import sha256_of
 from models.storage import written_whole
@@ -376,4 +376,4 @@ def _fingerprint(
 def _identity(shards: Path) -> dict[str, str]:
     identity = {part: sha256_of(shards / part / INDEX) for part in ("train", "val") if number_of_samples(shards / part)}
     # Chunks of other pixels may have the same sizes; the first one's bytes tell them apart.
-    return identity | {"first_chunk": sha256_of(min((shards / "train").glob("chunk-*")))}
+    return identity | {"first_chunk": hashlib.sha256(first_chunk(shards / "train")).hexdigest()}
