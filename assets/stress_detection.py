@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 from tqdm import tqdm
 
-from assets import experiments
+from assets.experiment_record import ExperimentRecord, experiment_record
 from assets.rendered_benchmarks import dataset_root
 from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skip, skipped
 from assets.workspace import Workspace
@@ -36,10 +36,10 @@ def detect_stress(workspace: Workspace) -> StageResult:
     synthetic = (root / SYNTHETIC).is_file()
     folder = workspace.data(STAGE)
     (folder / SKIPPED).unlink(missing_ok=True)
-    network = workspace.data("deepexp3d_export")
-    with experiments.training_run(
+    network = workspace.data("champion")
+    with experiment_record(
         workspace, STAGE, synthetic=synthetic, parameters=settings.model_dump(mode="json")
-    ) as run:
+    ) as record:
         result = evaluate_stress(
             root,
             settings=settings.protocol,
@@ -48,14 +48,14 @@ def detect_stress(workspace: Workspace) -> StageResult:
             progress=lambda items, name, total: tqdm(items, desc=name, total=total, mininterval=1.0),
             cache=workspace.scratch(STAGE, sha256_of(network / NETWORK)),
             published=None if synthetic else SRD15,
+            workers=workspace.workers,
         )
         metrics = result.to_json() | {"synthetic": synthetic}
         with written_whole(folder / "metrics.json") as path:
             path.write_text(json.dumps(metrics, indent=1) + "\n")
         with written_whole(folder / "videos.csv") as path:
             _videos(workspace, result).to_csv(path, index=False)
-        _log(metrics, folder)
-        link = experiments.run_link(workspace, run)
+        _log(record, metrics, folder)
     accuracies = pd.DataFrame(
         [
             {"phase": row["title"]} | {LEVELS[level]: value["mean"] for level, value in row["accuracy"].items()}
@@ -70,7 +70,7 @@ def detect_stress(workspace: Workspace) -> StageResult:
             "videos": metrics["videos"],
             "unusable videos": len(metrics["unusable_videos"]),
             "what to know": "; ".join(metrics["problems"]) or "nothing unusual",
-            "MLflow run": link,
+            "MLflow run": record.link,
         }
     )
 
@@ -94,18 +94,16 @@ def _videos(workspace: Workspace, result) -> pd.DataFrame:
     )
 
 
-def _log(metrics: dict, folder) -> None:
-    import mlflow
-
+def _log(record: ExperimentRecord, metrics: dict, folder) -> None:
     for phase, row in metrics["phases"].items():
-        mlflow.log_metrics({f"accuracy/phase {phase}/{name}": one["mean"] for name, one in row["accuracy"].items()})
-    mlflow.log_metrics({f"accuracy/{name}": one["mean"] for name, one in metrics["average"].items()})
+        record.log_metrics({f"accuracy/phase {phase}/{name}": one["mean"] for name, one in row["accuracy"].items()})
+    record.log_metrics({f"accuracy/{name}": one["mean"] for name, one in metrics["average"].items()})
     for name in ("metrics.json", "videos.csv"):
-        mlflow.log_artifact(str(folder / name))
+        record.log_file(folder / name)
 
 
 @dg.asset(
-    name=STAGE, group_name="emotion", deps=["deepexp3d_export", "rendered_benchmarks"], kinds={"scikitlearn", "mlflow"}
+    name=STAGE, group_name="emotion", deps=["champion", "rendered_benchmarks"], kinds={"scikitlearn", "mlflow"}
 )
 def stress_detection(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Stress in video: 5 folds by subject, 10 repeats, accuracy of frames and of videos in each phase (Table IV).

@@ -456,6 +456,7 @@ def _evaluate_stress(
         predictor=Predictor.load(model, features_only=True, backend=backend, threads=threads),
         progress=partial(_progress_bar, unit=""),
         cache=None if out is None else out / f"expressions-{backend}-{network}",
+        workers=threads,
     )
     for path in (json_file, None if out is None else out / "metrics.json"):
         if path is not None:

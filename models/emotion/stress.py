@@ -199,6 +199,7 @@ def evaluate_stress(
     progress: Progress | None = None,
     cache: Path | None = None,
     published: PublishedSet | None = SRD15,
+    workers: int = 1,
 ) -> StressResult:
     """Read a set's videos and do the whole protocol on them.
 
@@ -211,6 +212,7 @@ def evaluate_stress(
     progress : wraps what is gone through, given it, its name and its length; may show a bar
     cache : folder for the expressions of finished videos, from which an interrupted run resumes; of one network alone
     published : what the set should hold; None for another set than SRD'15
+    workers : processes that train classifiers side by side; the result is the same with any number
 
     Raises
     ------
@@ -242,7 +244,7 @@ def evaluate_stress(
     if not usable:
         raise DatasetError(f"{root}: none of the {len(chosen)} videos can be used; the first: {readings[0].status}")
     table = StressTable.of(usable)
-    answers = cross_validate_stress(table, settings, seed=seed, progress=progress)
+    answers = cross_validate_stress(table, settings, seed=seed, progress=progress, workers=workers)
     phases, average = accuracies(table, answers)
     problems = [
         *([] if published is None else _differences(listed, published)),
@@ -268,9 +270,9 @@ def stress_text(result: StressResult) -> str:
 
 
 def cross_validate_stress(
-    table: StressTable, settings: StressSettings, *, seed: int, progress: Progress | None = None
+    table: StressTable, settings: StressSettings, *, seed: int, progress: Progress | None = None, workers: int = 1
 ) -> StressAnswers:
-    """Train and test on every fold of every repeat; a subject is never in both.
+    """Train and test on every fold of every repeat, on `workers` processes; a subject is never in both.
 
     Raises
     ------
@@ -291,25 +293,67 @@ def cross_validate_stress(
         ]
     except ValueError as error:
         raise DatasetError(_too_few(table, str(error))) from error
-    jobs = [
-        (repeat, number, seen, unseen)
+    statistics = video_statistics(table)
+    trainings = [
+        _Training(table, statistics, settings, seed, repeat, number, seen, unseen)
         for repeat, folds in enumerate(splits)
         for number, fold in enumerate(folds)
         for seen, unseen in _parts(table.phase, *fold, settings.classifiers)
     ]
-    statistics = video_statistics(table)
-    for repeat, number, seen, unseen in show(jobs, "stress classifiers", len(jobs)):
-        if len(np.unique(table.stressful[seen])) < 2:
-            raise DatasetError(_too_few(table, "a training part has videos of one label only"))
-        rng = np.random.default_rng([seed, repeat, number])
-        tested = np.isin(table.video, unseen)
-        try:
-            frames[repeat, tested], chosen = _stress_of_frames(table, seen, tested, settings, rng, seed + repeat)
-            videos[repeat, unseen] = _stress_of_videos(table, statistics, seen, unseen, settings, seed + repeat)
-        except ValueError as error:
-            raise DatasetError(_too_few(table, str(error))) from error
+    outcomes = show(_outcomes(trainings, workers), "stress classifiers", len(trainings))
+    for training, (stress, answers, chosen) in zip(trainings, outcomes, strict=True):
+        frames[training.repeat, training.tested] = stress
+        videos[training.repeat, training.unseen] = answers
         parameters.append(chosen)
     return StressAnswers(frames, videos, min(len(folds) for folds in splits), parameters)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One training: `seen` and `unseen` are videos, of a fold of a repeat or of one phase of it."""
+
+    table: StressTable
+    statistics: np.ndarray
+    settings: StressSettings
+    seed: int
+    repeat: int
+    fold: int
+    seen: np.ndarray
+    unseen: np.ndarray
+
+    @property
+    def tested(self) -> np.ndarray:
+        """Which frames (F,) are of unseen videos."""
+        return np.isin(self.table.video, self.unseen)
+
+    def outcome(self) -> tuple[np.ndarray, np.ndarray, dict]:
+        """Probability of stress in every tested frame, the answer for every unseen video, and what was chosen.
+
+        Raises
+        ------
+        DatasetError
+            The seen videos lack a label, or are of too few subjects to tune on.
+        """
+        table, settings, seed = self.table, self.settings, self.seed + self.repeat
+        if len(np.unique(table.stressful[self.seen])) < 2:
+            raise DatasetError(_too_few(table, "a training part has videos of one label only"))
+        rng = np.random.default_rng([self.seed, self.repeat, self.fold])
+        try:
+            frames, chosen = _stress_of_frames(table, self.seen, self.tested, settings, rng, seed)
+            videos = _stress_of_videos(table, self.statistics, self.seen, self.unseen, settings, seed)
+        except ValueError as error:
+            raise DatasetError(_too_few(table, str(error))) from error
+        return frames, videos, chosen
+
+
+def _outcomes(trainings: Sequence[_Training], workers: int) -> Iterator[tuple[np.ndarray, np.ndarray, dict]]:
+    """The outcomes of trainings, in their order."""
+    if workers == 1:
+        yield from (training.outcome() for training in trainings)
+        return
+    from joblib import Parallel, delayed
+
+    yield from Parallel(n_jobs=workers, return_as="generator")(delayed(_Training.outcome)(one) for one in trainings)
 
 
 def accuracies(

@@ -104,6 +104,14 @@ def test_the_same_seed_gives_the_same_answers_and_another_one_others():
     assert not np.array_equal(first, other)
 
 
+def test_answers_do_not_depend_on_the_number_of_processes():
+    table = stress_table(people=4, phases=("2",), effect=0.3)
+    alone, shared = (cross_validate_stress(table, QUICK, seed=1, workers=workers) for workers in (1, 2))
+    np.testing.assert_array_equal(alone.frames, shared.frames)
+    np.testing.assert_array_equal(alone.videos, shared.videos)
+    assert alone.parameters == shared.parameters
+
+
 def test_frames_are_drawn_evenly_and_what_short_videos_lack_comes_from_long_ones():
     video = np.repeat([0, 1, 2, 3], [2, 30, 30, 5])
     drawn = drawn_frames(video, np.array([0, 1, 2]), 20, np.random.default_rng(0))
