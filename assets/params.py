@@ -25,6 +25,7 @@ from models.fitting.settings import FitSettings
 from models.landmarks.settings import CorrespondenceSettings
 from models.morphable_model.embedded import EmbeddedModelSettings
 from models.rendering.settings import SyntheticImageSettings, SyntheticVideoSettings, TrainingFaceSettings
+from models.serving.settings import ServingSettings
 from models.storage import written_whole
 
 Share = Field(ge=0, le=1)
@@ -371,6 +372,7 @@ class Params(Section):
     stress_detection: StressDetection
     zero_shot_classifier: ZeroShotClassifier
     results_report: ResultsReport
+    serving: ServingSettings
     automation: Automation
 
 

@@ -72,6 +72,15 @@ class WithoutFace(StrEnum):
     wrong = "wrong"
 
 
+class LogLevel(StrEnum):
+    """What the service says."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
 class FaceModelFormat(StrEnum):
     """Layouts of published face models."""
 
@@ -397,6 +406,56 @@ def export_arkit(
             write_weights_json(out, weights, fps, missing)
         kept = 100 * energy_kept(expression, weights, face_model)
         print(f"{out}: {len(weights)} frames, {kept:.1f} % of the expressions' energy; always 0: {', '.join(missing)}")
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "`deepexp3d serve`\n\n"
+    "`curl -F image=@photo.jpg http://127.0.0.1:8000/predict`\n\n"
+    "`curl -F images=@one.jpg -F images=@two.jpg http://127.0.0.1:8000/predict/batch`\n\n"
+    "`DEEPEXP3D_TOKEN=$(openssl rand -hex 32) deepexp3d serve --host 0.0.0.0 --model champion`\n\n"
+    "Also /health, /metrics (Prometheus) and /docs. Limits: the section `serving` of params.yaml; docs/serving.md."
+)
+def serve(
+    model: Annotated[str | None, typer.Option(help="As for predict; champion follows the one of the registry.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; others than loopback need a token.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="By default as params.yaml says; 0 is a free one.")
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the token that clients have to show; else the variable DEEPEXP3D_TOKEN."),
+    ] = None,
+    open_to_all: Annotated[bool, typer.Option(help="Listen on other addresses though there is no token.")] = False,
+    runtime: Annotated[Runtime, typer.Option(help="As for predict.")] = Runtime.auto,
+    log_level: Annotated[LogLevel, typer.Option(help="What is logged, as JSON, on standard output.")] = LogLevel.info,
+) -> None:
+    """An HTTP service: pictures in, expression, head pose and emotion out, as JSON."""
+    from orchestration.service.access import read_token
+    from orchestration.service.server import serve as run_service
+
+    with _errors_in_a_line():
+        run_service(
+            _serving_settings(),
+            model=model,
+            host=host,
+            port=port,
+            token=read_token(token_file),
+            open_to_all=open_to_all,
+            runtime=str(runtime),
+            log_level=str(log_level),
+        )
+
+
+def _serving_settings():
+    """Of the project at hand, else the defaults: a service may run where there is a network and no project."""
+    from assets.workspace import Workspace
+    from models.serving.settings import ServingSettings
+
+    here = Path.cwd()
+    if "DEEPEXP3D_ROOT" in os.environ or any((folder / "params.yaml").exists() for folder in (here, *here.parents)):
+        return Workspace.open().params.serving
+    return ServingSettings()
 
 
 def _project_model():

@@ -1,9 +1,13 @@
 """Photographs from files, as the rest of the project wants them."""
 
+import io
 import struct
 import warnings
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -12,8 +16,15 @@ from models.errors import ImageError
 HEIF_SUFFIXES = (".heic", ".heif")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", *HEIF_SUFFIXES)
 
+# What is read of pictures that come from strangers. Pillow knows many more formats, some of them through programs or
+# libraries with a history.
+TRUSTED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+
 # What shows through where a picture is transparent: neither of the colours that hair and skin stand out from best.
 BACKGROUND = 128
+
+# What Pillow raises over files whose parts contradict each other.
+_DAMAGE = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -54,32 +65,70 @@ def read_photograph(path: Path | str, max_side: int | None = None) -> Photograph
     ImageError
         The file is missing, may not be read, is no image, is damaged, or has more than 178 million pixels.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
-    # Pictures of 89 to 178 million pixels are read; Pillow would warn of them.
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     path = Path(path)
     if path.suffix.lower() in HEIF_SUFFIXES:
         _prepare_heif(path)
     try:
-        with Image.open(path) as picture:
-            frames = getattr(picture, "n_frames", 1)
+        return _read_by_pillow(path, str(path), max_side)
+    except UnidentifiedImageError:
+        return _read_by_opencv(path, max_side)
+
+
+def decode_photograph(data: bytes, name: str, *, max_side: int | None = None, max_pixels: int) -> Photograph:
+    """The bytes of an image file that a stranger sent, as `read_photograph` would give it; `name` is for errors.
+
+    Only formats of `TRUSTED_FORMATS` are read, and the size that the file's head states is looked at before a pixel is
+    decoded: a file of some kilobytes may stand for gigabytes.
+
+    Raises
+    ------
+    ImageError
+        It is no image of these formats, is damaged, or has more than `max_pixels`.
+    """
+    from PIL import UnidentifiedImageError
+
+    try:
+        return _read_by_pillow(io.BytesIO(data), name, max_side, max_pixels, TRUSTED_FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name}: is no {', '.join(TRUSTED_FORMATS)} image; export it as JPEG or PNG.") from error
+
+
+def _read_by_pillow(
+    source: Path | BinaryIO,
+    name: str,
+    max_side: int | None,
+    max_pixels: int | None = None,
+    formats: Sequence[str] | None = None,
+) -> Photograph:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    # Pictures of 89 to 178 million pixels are read; Pillow would warn of them.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    try:
+        with Image.open(source, formats=formats) as picture:
             size = np.array(picture.size)
+            if max_pixels is not None and size.prod() > max_pixels:
+                raise ImageError(
+                    f"{name}: {size[0]} x {size[1]} pixels are more than {max_pixels / 1e6:g} million; scale it down."
+                )
+            frames = getattr(picture, "n_frames", 1)
             if max_side is not None:
                 picture.draft(None, (max_side, max_side))
             pixels = _eight_bit_rgb(picture)
             turned = picture.getexif().get(0x0112, 1) >= 5
             image = np.asarray(ImageOps.exif_transpose(pixels))
     except UnidentifiedImageError:
-        return _read_by_opencv(path, max_side)
+        raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path}: is too large ({error}); scale it down.") from error
+        raise ImageError(f"{name}: is too large ({error}); scale it down.") from error
     except OSError as error:
         if error.errno is None:
-            raise ImageError(f"{path}: is damaged ({error}); copy or export it again.") from error
-        raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path and the permissions.") from error
-    except (SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
-        raise ImageError(f"{path}: is damaged ({error}); copy or export it again.") from error
+            raise ImageError(f"{name}: is damaged ({error}); copy or export it again.") from error
+        raise ImageError(f"{name}: cannot be read ({error.strerror}); check the path and the permissions.") from error
+    except _DAMAGE as error:
+        raise ImageError(f"{name}: is damaged ({error}); copy or export it again.") from error
     image = _shrunk(image, max_side)
     remark = f"first of {frames} frames" if frames > 1 else ""
     return Photograph(image, image.shape[1::-1] / (size[::-1] if turned else size), remark)

@@ -72,7 +72,7 @@ class PredictionSettings:
 
 
 @dataclass(frozen=True)
-class _SeenFrame:
+class SeenFrame:
     """A frame and the faces found in it, by number; `crops` once they are cut."""
 
     source: SourceFrame
@@ -97,7 +97,7 @@ class PredictedFrame:
 
 
 # Of a file or frame, or why there is none: a bad file goes through all stages at its place among the others.
-_Seen = _SeenFrame | SourceFailure
+_Seen = SeenFrame | SourceFailure
 _Measured = _MeasuredFrame | SourceFailure
 
 
@@ -163,7 +163,7 @@ def predict_paths(
     with closing(outcomes), _opencv_in_one_thread():
         for outcome in outcomes:
             if isinstance(outcome, PredictedFrame):
-                yield from _rows(outcome, predictor)
+                yield from rows_of(outcome, predictor)
                 continue
             failures += 1
             if failures == len(files):
@@ -213,10 +213,7 @@ def _of_images(
                 if isinstance(picture, SourceFailure):
                     yield picture
                     continue
-                faces = predictor.backend.detect(picture.image)
-                crops = predictor.crops(picture.image, faces)
-                # A folder's photographs are not kept: a few of them are larger than all the rest together.
-                yield _SeenFrame(picture if keep_pixels else picture.without_pixels(), dict(enumerate(faces)), crops)
+                yield look_at(picture, predictor, keep_pixels=keep_pixels)
 
     several = len(files) > 1
     decode = partial(image_frame, max_side=IMAGE_SIDE)
@@ -232,6 +229,22 @@ def _of_images(
                 if isinstance(outcome, _MeasuredFrame)
                 else [outcome]
             )
+
+
+def look_at(picture: SourceFrame, predictor: Predictor, *, keep_pixels: bool = False) -> SeenFrame:
+    """The faces of a photograph, found and cut out for the network.
+
+    The photograph itself is let go unless it is kept: a few of them are larger than all the rest together.
+    """
+    faces = predictor.backend.detect(picture.image)
+    crops = predictor.crops(picture.image, faces)
+    return SeenFrame(picture if keep_pixels else picture.without_pixels(), dict(enumerate(faces)), crops)
+
+
+def predict_seen(pictures: Sequence[SeenFrame], predictor: Predictor) -> list[PredictedFrame]:
+    """What is read in photographs that `look_at` has seen; their faces go through the network together."""
+    measured = _measure_batch(predictor, pictures)
+    return list(_interpreted(measured, predictor, _Correction(PredictionSettings())))
 
 
 def predict_frames(
@@ -283,12 +296,12 @@ def _of_video(
             yield replace(frame, source=source)
 
 
-def _followed(frames: Generator[SourceFrame, None, None], predictor: Predictor) -> Generator[_SeenFrame, None, None]:
+def _followed(frames: Generator[SourceFrame, None, None], predictor: Predictor) -> Generator[SeenFrame, None, None]:
     """The faces of a video's frames, under numbers that last."""
     tracks = FaceTracks(predictor.backend)
     with closing(frames):
         for frame in frames:
-            yield _SeenFrame(frame, tracks.next(frame.image, frame.time))
+            yield SeenFrame(frame, tracks.next(frame.image, frame.time))
 
 
 def _measured(
@@ -301,7 +314,7 @@ def _measured(
 
 def _measure_batch(predictor: Predictor, batch: Sequence[_Seen]) -> list[_Measured]:
     """What the network says of all faces of some frames at once."""
-    frames = [frame for frame in batch if isinstance(frame, _SeenFrame)]
+    frames = [frame for frame in batch if isinstance(frame, SeenFrame)]
     faces = [face for frame in frames for face in frame.faces.values()]
     cut = [frame.crops or predictor.crops(frame.source.image, list(frame.faces.values())) for frame in frames]
     measured = iter(())
@@ -312,7 +325,7 @@ def _measure_batch(predictor: Predictor, batch: Sequence[_Seen]) -> list[_Measur
         measured = iter(predictor.measure(faces, Crops(images, landmarks)))
     return [
         _MeasuredFrame(frame.source, {number: next(measured) for number in frame.faces})
-        if isinstance(frame, _SeenFrame)
+        if isinstance(frame, SeenFrame)
         else frame
         for frame in batch
     ]
@@ -406,7 +419,8 @@ def _drawn(
     yield from seen
 
 
-def _rows(frame: PredictedFrame, predictor: Predictor) -> Iterator[dict]:
+def rows_of(frame: PredictedFrame, predictor: Predictor) -> Iterator[dict]:
+    """A frame's rows as `predict_paths` describes them, one for each face, or one that says that there is none."""
     source = frame.source
     start = {"path": source.path, "frame": source.index, "time_s": round(source.time, 6)}
     if not frame.faces:

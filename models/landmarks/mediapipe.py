@@ -76,6 +76,8 @@ class MediaPipeBackend:
     reduced_precision : let the landmark network compute in bfloat16 where the processor can: faster, with points that
         differ by 0.4 % of the distance of the eyes. For predictions; fits get the exact ones
     threads : of the landmark network in reduced precision; the exact one has one
+    sparing : look at the image with a border around it only where no face is found without: a third of the time, at the
+        risk of a face that the border cuts beside one that it does not
     """
 
     name = "mediapipe"
@@ -87,10 +89,12 @@ class MediaPipeBackend:
         smallest_face: int = 48,
         reduced_precision: bool = False,
         threads: int = 1,
+        sparing: bool = False,
     ) -> None:
         self.detection_threshold = detection_threshold
         self.presence_threshold = presence_threshold
         self.smallest_face = smallest_face
+        self.sparing = sparing
         self._detector = _Network(packaged_file(MEDIAPIPE, DETECTOR, DETECTOR_SHA256))
         reduced = reduced_precision and _has_bfloat16()
         self._landmarker = _ReducedNetwork(landmarker_file(), threads) if reduced else _Network(landmarker_file())
@@ -108,7 +112,13 @@ class MediaPipeBackend:
         if len(known):
             longer = max(image.shape[:2])
             views = views[:1] + [view for view in views[len(WHOLE_VIEWS) :] if view[2] - view[0] < TILE_GAIN * longer]
-        boxes = _merged(np.concatenate([self._propose(image, view) for view in views]))
+        if self.sparing and not len(known):
+            without_border = views[:1] + views[len(WHOLE_VIEWS) :]
+            candidates = self._candidates(image, without_border)
+            views = [] if len(candidates) else views[1 : len(WHOLE_VIEWS)]
+            boxes = _merged(np.concatenate([candidates, self._candidates(image, views)]))
+        else:
+            boxes = _merged(self._candidates(image, views))
         boxes = [box for box in boxes if not any(_is_inside(box[:2].mean(axis=0), face.box) for face in known)]
         settled = (self._settle(image, _region_of_detection(box)) for box in boxes)
         return without_duplicates([face for face in settled if face is not None])
@@ -121,6 +131,10 @@ class MediaPipeBackend:
         # Two faces that pass each other may end on one: it stays with the more certain.
         survivors = without_duplicates([face for face in found if face is not None])
         return [face if any(face is survivor for survivor in survivors) else None for face in found]
+
+    def _candidates(self, image: np.ndarray, views: Sequence[np.ndarray]) -> np.ndarray:
+        """Candidate faces (C, 17) in some views of an image, as `_propose` gives them."""
+        return np.concatenate([np.empty((0, 17)), *(self._propose(image, view) for view in views)])
 
     def _propose(self, image: np.ndarray, view: np.ndarray) -> np.ndarray:
         """Candidate faces (C, 17) in one view x0, y0, x1, y1 of an image: score, box, six points, in image pixels."""
