@@ -5,6 +5,7 @@ protocol `BY_SUBJECT` keeps them together, tuning included: no one who is tested
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ import numpy as np
 
 from models.emotion.datasets.contents import Photograph
 from models.errors import DatasetError
+from models.packages import cache_folder
 from models.storage import written_whole
 
 # Fold of a photograph that is learned from and never asked.
@@ -80,7 +82,7 @@ class Folds:
     ----------
     protocol : name
     seed : that the folds were drawn with
-    numbers : path relative to the set's root -> fold in each repeat, or `LEARNED`
+    numbers : `relative_name` of a photograph -> fold in each repeat, or `LEARNED`
     """
 
     protocol: str
@@ -150,8 +152,15 @@ def draw_folds(photographs: Sequence[Photograph], root: Path, protocol: Protocol
 
 
 def relative_name(path: Path, root: Path) -> str:
-    """How a photograph is called in files that go from one machine to another: its path under the set's root."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+    """How a photograph is called in files that go from one machine to another, wherever the set lies there.
+
+    That is its path under the set's root; under the project's cache, for images that are unpacked there; and else its
+    way from the root, such as `../others/a.jpg`.
+    """
+    for folder in (root, cache_folder()):
+        if path.is_relative_to(folder):
+            return path.relative_to(folder).as_posix()
+    return Path(os.path.relpath(path, root)).as_posix()
 
 
 def _published(photographs: Sequence[Photograph], root: Path) -> np.ndarray:

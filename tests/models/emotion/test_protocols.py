@@ -7,7 +7,7 @@ import pytest
 
 from models.emotion.datasets.contents import Photograph
 from models.emotion.labels import EMOTIONS
-from models.emotion.protocols import BY_SUBJECT, LEARNED, Folds, Protocol, Splitting, draw_folds
+from models.emotion.protocols import BY_SUBJECT, LEARNED, Folds, Protocol, Splitting, draw_folds, relative_name
 from models.errors import DatasetError
 
 ROOT = Path("set")
@@ -103,6 +103,20 @@ def test_who_is_not_named_counts_as_a_person_of_its_own():
 def test_a_single_person_cannot_be_split_by_person():
     with pytest.raises(DatasetError, match="7 photographs of 1 people"):
         numbers(BY_SUBJECT, photographs(people=1))
+
+
+def test_photographs_are_called_alike_wherever_their_set_lies(tmp_path, monkeypatch):
+    names = []
+    for machine in ("here", "there/below"):
+        root, cache = tmp_path / machine / "set", tmp_path / machine / "cache"
+        monkeypatch.setenv("DEEPEXP3D_CACHE", str(cache))
+        paths = [
+            root / "a" / "1.jpg",
+            cache / "fer2013" / "abc" / "train" / "fer0000000.png",
+            root.parent / "b" / "2.jpg",
+        ]
+        names.append([relative_name(path, root) for path in paths])
+    assert names[0] == names[1] == ["a/1.jpg", "fer2013/abc/train/fer0000000.png", "../b/2.jpg"]
 
 
 def test_folds_come_back_from_their_file(tmp_path):

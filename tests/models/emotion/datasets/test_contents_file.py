@@ -24,6 +24,15 @@ def test_contents_come_back_as_they_were_wherever_the_set_lies_now(tmp_path):
     assert loaded.photographs[1].subject is None
 
 
+def test_photographs_beside_the_root_are_found_where_both_lie_now(tmp_path):
+    contents = DatasetContents(
+        "manifest", Path("/old/set"), (Photograph(Path("/old/more/a.jpg"), "sad", None),), {}, ()
+    )
+    save_contents(contents, tmp_path / "set.json")
+    (photograph,) = load_contents(tmp_path / "set.json", Path("/new/set")).photographs
+    assert photograph.path == Path("/new/more/a.jpg")
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"name": "kdef", "photographs": [{"colour": 1}]}'])
 def test_a_file_that_holds_something_else_is_named(tmp_path, text):
     path = tmp_path / "set.json"
