@@ -75,6 +75,9 @@ def test_the_papers_profile_changes_its_values_and_keeps_comments_and_the_rest(t
     apply_profile(path, PARAMS.with_name("params.paper.yaml"))
     before, after = load_params(PARAMS), load_params(path)
     assert (after.deepexp3d.backbone, after.deepexp3d.input_size) == ("resnet50", 224)
+    protocol = after.stress_detection.protocol
+    assert (protocol.folds, protocol.repeats, protocol.frame_stride) == (5, 10, 1)
+    assert (after.emotion_classifier.folds, after.emotion_classifier.repeats) == (10, 10)
     assert after.deepexp3d.augmentation == before.deepexp3d.augmentation
     assert after.tracking == before.tracking
     assert "# F, III-B" in path.read_text()
