@@ -36,15 +36,17 @@ class TimedNetwork:
 
 def networks_to_time(model: MorphableModel, project: Path, scratch: Path) -> list[TimedNetwork]:
     """Every network of `NETWORKS`: the shipped one, else an untrained one of its kind, made in the folder `scratch`."""
-    found = []
-    for name, (shipped, backbone, side) in NETWORKS.items():
-        if shipped in shipped_models():
-            exact = project / "data" / "shipped_models" / name / "exact" / NETWORK
-            found.append(TimedNetwork(name, SHIPPED_FOLDER / shipped, exact if exact.exists() else None, False))
-        else:
-            exact = _untrained(model, backbone, side, scratch / name)
-            found.append(TimedNetwork(name, scratch / name / "int8", exact, True))
-    return found
+    return [network_to_time(name, model, project, scratch) for name in NETWORKS]
+
+
+def network_to_time(name: str, model: MorphableModel, project: Path, scratch: Path) -> TimedNetwork:
+    """One network of `NETWORKS`, or its stand-in."""
+    shipped, backbone, side = NETWORKS[name]
+    if shipped in shipped_models():
+        exact = project / "data" / "shipped_models" / name / "exact" / NETWORK
+        return TimedNetwork(name, SHIPPED_FOLDER / shipped, exact if exact.exists() else None, False)
+    exact = _untrained(model, backbone, side, scratch / name)
+    return TimedNetwork(name, scratch / name / "int8", exact, True)
 
 
 def _untrained(model: MorphableModel, backbone: str, side: int, folder: Path) -> Path:

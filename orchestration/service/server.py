@@ -2,9 +2,11 @@
 
 import ipaddress
 import logging
+import signal
 import socket
 from pathlib import Path
 
+import prometheus_client
 import structlog
 import uvicorn
 
@@ -63,6 +65,7 @@ def serve(
     listener = _listener(host, settings.port if port is None else port)
     with listener:
         configure_logs(log_level)
+        prometheus_client.disable_created_metrics()
         _keep_opencv_to_one_thread()
         served = find_model(model)
         predictors = load_predictors(served.folder, settings, runtime=runtime)
@@ -78,6 +81,9 @@ def serve(
             workers=len(predictors),
             token=token is not None,
         )
+        # uvicorn hands a signal on once it has ended in good order; by then there is nothing left to stop.
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sign, lambda *_: None)
         uvicorn.Server(_configuration(app, settings)).run(sockets=[listener])
         log.info("stopped")
 
