@@ -1,21 +1,277 @@
-"""Depth maps registered to the images by mutual information."""
+"""Depth maps registered to the photographs by mutual information (section 4.2 of the fusion paper)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import numpy as np
+import pandas as pd
 
-from assets.stage import StageResult, WorkspaceResource, main, materialise, skip
+from assets.batches import chained, is_current
+from assets.bu3dfe_scans import load_scans
+from assets.landmarks import warm_backend
+from assets.params import DepthMaps, Landmarks
+from assets.pool import each
+from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skip_reason, skipped
 from assets.workspace import Workspace
+from models.errors import DeepExp3DError
+from models.packages import sha256_of
+from models.storage import load_arrays, save_arrays, written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from models.rgbd.contents import Scan
+    from models.rgbd.samples import AssembledSamples
 
 STAGE = "depth_maps"
+SAMPLES = "samples.npz"
+TABLE = "pairs.csv"
+# Width of a picture of one pair.
+PICTURE_WIDTH = 960
+
+
+@dataclass(frozen=True)
+class PairJob:
+    """One scan and its photograph: `output` keeps the pair, `fingerprint` identifies settings and code."""
+
+    scan: "Scan"
+    settings: DepthMaps
+    landmarks: Landmarks
+    synthetic: bool
+    output: Path
+    fingerprint: str
+
+    def __str__(self) -> str:
+        return self.scan.name
+
+
+@dataclass(frozen=True)
+class PreparedScans:
+    """Everything that was made of a set of scans.
+
+    Attributes
+    ----------
+    assembled : samples, and why others are not among them
+    table : a row for each scan, with figures of its registration or the reason for leaving it out
+    pictures : (H, W, 3) uint8 each, Fig. 2 for some of the pairs
+    """
+
+    assembled: "AssembledSamples"
+    table: pd.DataFrame
+    pictures: Sequence[np.ndarray]
 
 
 def make_depth_maps(workspace: Workspace) -> StageResult:
-    """Say what is needed: the scans."""
-    return skip(workspace, STAGE, "BU-3DFE", "bu3dfe")
+    """Register every scan to its photograph; what fails is recorded, and the rest goes on.
+
+    Pairs are kept as they are finished: a killed run goes on where it was.
+    """
+    if reason := skip_reason(workspace, "bu3dfe_scans"):
+        return skipped(workspace, STAGE, reason)
+    contents = load_scans(workspace)
+    settings = workspace.params.depth_maps
+    fingerprint = workspace.fingerprint(STAGE)
+    prepared = prepare_scans(
+        contents.scans,
+        settings,
+        workspace.params.landmarks,
+        synthetic=contents.synthetic,
+        folder=workspace.scratch(STAGE, fingerprint),
+        fingerprint=fingerprint,
+        workers=workspace.workers,
+    )
+    folder = workspace.data(STAGE)
+    (folder / SKIPPED).unlink(missing_ok=True)
+    assembled = prepared.assembled
+    assembled.samples.save(folder / SAMPLES)
+    with written_whole(folder / TABLE) as path:
+        prepared.table.to_csv(path, index=False)
+    overlays, figure = folder / "overlays.jpg", folder / "registration.png"
+    _write_picture(np.concatenate(prepared.pictures), overlays)
+    kept = prepared.table[prepared.table.status == "ok"]
+    with written_whole(figure) as path:
+        registration_figure(kept).savefig(path, dpi=110)
+    errors = kept.error_px.dropna()
+    return StageResult(
+        {
+            "data": "synthetic" if contents.synthetic else "real",
+            "pairs": len(assembled.samples),
+            "people": len(np.unique(assembled.samples.subjects)),
+            "left out": assembled.left_out or "nothing",
+            "why": " ".join(assembled.problems[:10]) or "nothing was left out",
+            "remarks": " ".join(f"{row.scan}: {row.remark}." for row in kept[kept.remark != ""].itertuples()) or "none",
+            "mutual information, nats, median": float(kept.information_after.median()),
+            **({"distance from the truth, pixels, median": float(errors.median())} if len(errors) else {}),
+            "before, after, and registered depth (Fig. 2)": overlays,
+            "registration": figure,
+        }
+    )
 
 
-@dg.asset(name=STAGE, group_name="rgbd", deps=["bu3dfe_scans"], kinds={"dvc"})
+def prepare_scans(
+    scans: Sequence["Scan"],
+    settings: DepthMaps,
+    landmarks: Landmarks,
+    *,
+    synthetic: bool,
+    folder: Path,
+    fingerprint: str,
+    workers: int,
+) -> PreparedScans:
+    """Pairs of all scans of the wanted intensities that show one of the six expressions.
+
+    Parameters
+    ----------
+    folder : keeps every finished pair; those that are there and current are not made again
+    fingerprint : of settings and code
+
+    Raises
+    ------
+    DatasetError
+        None of them can be prepared.
+    """
+    from models.rgbd.pipelines import CLASSES
+    from models.rgbd.samples import gathered_samples
+
+    wanted = [scan for scan in scans if scan.emotion in CLASSES and scan.intensity in settings.intensities]
+    jobs = [
+        PairJob(
+            scan,
+            settings,
+            landmarks,
+            synthetic,
+            output=folder / f"{scan.name.replace(' ', '_')}.npz",
+            fingerprint=fingerprint,
+        )
+        for scan in wanted
+    ]
+    done = {job.scan: outcome for job, outcome in each(prepare_job, jobs, workers, STAGE)}
+    outcomes = [done[scan] for scan in wanted]
+    samples = [one if isinstance(one, DeepExp3DError) else (one["colour"], one["depth"]) for one in outcomes]
+    assembled = gathered_samples(zip(wanted, samples, strict=True), synthetic=synthetic)
+    made = [one for one in outcomes if not isinstance(one, DeepExp3DError)]
+    shown = np.linspace(0, len(made) - 1, min(settings.pictured_scans, len(made))).astype(int)
+    return PreparedScans(
+        assembled,
+        pd.DataFrame([_row(scan, outcome) for scan, outcome in zip(wanted, outcomes, strict=True)]),
+        [_decoded(made[place]["picture"]) for place in shown],
+    )
+
+
+def prepare_job(job: PairJob) -> dict[str, np.ndarray]:
+    """The pair of one scan, from its file where that is current."""
+    files = [path for path in (job.scan.scan, job.scan.image, job.scan.landmarks) if path is not None]
+    fingerprint = chained(job.fingerprint, f"synthetic {job.synthetic}", *map(sha256_of, files))
+    if not is_current(job.output, fingerprint):
+        save_arrays(job.output, **_prepared(job), fingerprint=np.array(fingerprint))
+    return load_arrays(job.output)
+
+
+def _prepared(job: PairJob) -> dict[str, np.ndarray]:
+    from models.rgbd.preparation import overlay, prepare_pair
+    from models.rgbd.registration import laid_upon, mean_distance
+    from models.rgbd.samples import sample_of
+
+    pair = prepare_pair(job.scan, job.settings.preparation, warm_backend(job.landmarks))
+    colour, depth = sample_of(pair)
+    unregistered = laid_upon(pair.scan.depth.shape, pair.colour.shape[:2])
+    found = pair.registration
+    return {
+        "colour": colour,
+        "depth": depth,
+        "picture": _encoded(overlay(pair)),
+        "moved_px": np.array(mean_distance(found.matrix, unregistered, pair.scan.valid)),
+        "error_px": np.array(_error(job, pair) if job.synthetic else np.nan),
+        "information_start": np.array(found.metric_before),
+        "information_after": np.array(found.metric_after),
+        "turn_degrees": np.array(found.turn),
+        "scale": np.array(found.scale),
+        "remark": np.array(pair.remark),
+    }
+
+
+def _error(job: PairJob, pair) -> float:
+    """Pixels between where registration and texture put a rendered scan; NaN for one that was turned."""
+    from models.rgbd.meshes import read_mesh
+    from models.rgbd.registration import mean_distance
+    from models.rgbd.texture_placement import texture_placement
+
+    truth = texture_placement(read_mesh(job.scan.scan), pair.scan, len(pair.colour))
+    if truth is None or pair.remark:
+        return float("nan")
+    return mean_distance(pair.registration.matrix, truth, pair.scan.valid)
+
+
+FIGURES = ("moved_px", "error_px", "information_start", "information_after", "turn_degrees", "scale")
+
+
+def _row(scan: "Scan", outcome: dict[str, np.ndarray] | DeepExp3DError) -> dict[str, Any]:
+    row = {"scan": scan.name, "subject": scan.subject, "emotion": scan.emotion, "intensity": scan.intensity}
+    if isinstance(outcome, DeepExp3DError):
+        reason = getattr(outcome, "reason", "scan that cannot be prepared")
+        return row | {"status": reason, "why": str(outcome)}
+    return row | {
+        "status": "ok",
+        "why": "",
+        "remark": str(outcome["remark"]),
+        **{name: round(float(outcome[name]), 4) for name in FIGURES},
+    }
+
+
+def registration_figure(pairs: pd.DataFrame) -> "Figure":
+    """How much mutual information registrations found, and how far they moved scans, or missed a known truth."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.5, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    order = np.argsort(pairs.information_after.to_numpy())
+    for name, label in (("information_start", "at the start"), ("information_after", "registered")):
+        left.plot(np.arange(1, len(order) + 1), pairs[name].to_numpy()[order], ".", label=label)
+    left.set_xlabel("pairs, sorted")
+    left.set_ylabel("mutual information, nats")
+    left.set_ylim(bottom=0)
+    left.legend(frameon=False)
+    known = pairs.error_px.notna().all()
+    right.hist(pairs.error_px if known else pairs.moved_px, bins=20, color="#2f5f96")
+    right.set_xlabel("distance from the truth, pixels (synthetic)" if known else "moved by, pixels")
+    right.set_ylabel("pairs")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _encoded(picture: np.ndarray) -> np.ndarray:
+    """A picture made narrower, as the bytes (B,) uint8 of a JPEG."""
+    import cv2
+
+    height = round(PICTURE_WIDTH * picture.shape[0] / picture.shape[1])
+    narrow = cv2.resize(picture, (PICTURE_WIDTH, height), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", narrow[..., ::-1])[1]
+
+
+def _decoded(picture: np.ndarray) -> np.ndarray:
+    import cv2
+
+    return cv2.imdecode(picture, cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def _write_picture(picture: np.ndarray, path: Path) -> None:
+    import cv2
+
+    with written_whole(path) as temporary:
+        cv2.imwrite(str(temporary), picture[..., ::-1])
+
+
+@dg.asset(name=STAGE, group_name="rgbd", deps=["bu3dfe_scans", "landmark_weights"], kinds={"numpy", "dvc"})
 def depth_maps(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-    """Range images of the scans, registered to their photographs by maximisation of mutual information."""
+    """Range images of the scans, registered to their photographs by maximisation of mutual information.
+
+    A scan that is broken, belongs to another photograph or cannot be registered is left out, counted and named in
+    `pairs.csv`; the picture shows some pairs before and after, as Fig. 2 of the paper.
+    """
     return materialise(context, workspace, make_depth_maps)
 
 

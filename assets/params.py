@@ -25,6 +25,9 @@ from models.fitting.settings import FitSettings
 from models.landmarks.settings import CorrespondenceSettings
 from models.morphable_model.embedded import EmbeddedModelSettings
 from models.rendering.settings import SyntheticImageSettings, SyntheticVideoSettings, TrainingFaceSettings
+from models.rgbd.network_settings import RgbdEvaluationSettings, RgbdTrainingSettings
+from models.rgbd.pipelines import PAPER_PIPELINES
+from models.rgbd.settings import PreparationSettings, RenderedScanSettings
 from models.serving.settings import ServingSettings
 from models.storage import written_whole
 
@@ -321,6 +324,64 @@ class StressDetection(Section):
     protocol: StressSettings
 
 
+class RenderedScans(Section):
+    """Rendered scans, where BU-3DFE is absent."""
+
+    people: int = Field(ge=0, le=100, description="0 renders none")
+    seed: int
+    scan: RenderedScanSettings
+
+
+class Bu3dfeScans(Section):
+    """Scans, section 4.1 of the fusion paper."""
+
+    verify: bool = Field(description="whether every mesh and image is read in full")
+    rendered: RenderedScans
+
+
+class DepthMaps(Section):
+    """Registered depth maps, section 4.2 of the fusion paper."""
+
+    intensities: tuple[Annotated[int, Field(ge=1, le=4)], ...] = Field(min_length=1)
+    pictured_scans: int = Count
+    preparation: PreparationSettings
+
+
+class RgbdNetworks(Section):
+    """Pipelines, sections 4.3 and 5.1 of the fusion paper."""
+
+    pipelines: tuple[str, ...] = Field(min_length=1)
+    weights: dict[Literal["resnet50", "vgg19"], str | None] = Field(description="files of ImageNet weights")
+    download: bool = Field(description="whether torchvision is asked for weights that are not there")
+    device: str
+    precision: Literal["auto", "float32", "bfloat16"]
+    opset: int
+    seed: int
+    training: RgbdTrainingSettings
+
+    @pydantic.field_validator("pipelines")
+    @classmethod
+    def _known(cls, pipelines: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in pipelines if name not in PAPER_PIPELINES]:
+            raise ValueError(f"no pipeline is called {', '.join(unknown)}; choose of {', '.join(PAPER_PIPELINES)}")
+        return pipelines
+
+
+class RgbdEvaluation(Section):
+    """Section 5.2 of the fusion paper."""
+
+    protocol: Literal["paper", "redrawn", "all", "tenfold"]
+    repeats: int | None = Field(ge=1, description="None is as often as the protocol says")
+    people: int | None = Field(ge=3, description="None is as many as the protocol says")
+    bootstrap: int = Count
+    confidence: float = Field(gt=0, lt=1)
+    seed: int
+
+    def settings(self, training: RgbdTrainingSettings) -> RgbdEvaluationSettings:
+        """As `models.rgbd.evaluation.evaluate_rgbd` takes them."""
+        return RgbdEvaluationSettings(**self.model_dump(), training=training)
+
+
 class ZeroShotClassifier(Section):
     """The emotion classifier that learns from renders alone and goes beside a network."""
 
@@ -338,6 +399,7 @@ class Automation(Section):
     """What starts by itself."""
 
     retraining_cron: str
+    batches_per_run: int = Field(ge=1, description="batches of videos that one run makes, where many are new")
 
 
 class Params(Section):
@@ -370,6 +432,10 @@ class Params(Section):
     benchmark_images: BenchmarkImages
     emotion_classifier: EmotionClassifier
     stress_detection: StressDetection
+    bu3dfe_scans: Bu3dfeScans
+    depth_maps: DepthMaps
+    rgbd_networks: RgbdNetworks
+    rgbd_evaluation: RgbdEvaluation
     zero_shot_classifier: ZeroShotClassifier
     results_report: ResultsReport
     serving: ServingSettings

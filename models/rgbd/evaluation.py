@@ -21,7 +21,7 @@ from models.rgbd.features import backbone_features, depth_as_images
 from models.rgbd.network_settings import RgbdEvaluationSettings, RgbdHardware, RgbdTrainingSettings
 from models.rgbd.pipelines import CLASSES, PAPER_PIPELINES, PIPELINES, Pipeline, backbone_of
 from models.rgbd.protocol import INTENSITIES, PROTOCOLS, Division, Divisions, complete_people, draw_divisions
-from models.rgbd.result import AS_TRAINED, PairedDifference, PipelineResult, RgbdResult
+from models.rgbd.result import AS_TRAINED, PAPER_EPOCHS, PairedDifference, PipelineResult, RgbdResult
 from models.rgbd.samples import RgbdSamples
 from models.rgbd.training import resolved_device, resolved_precision, train_pipeline
 from models.storage import written_whole
@@ -137,7 +137,13 @@ def evaluate_rgbd(
             for condition in conditions
         ),
         differences=tuple(_differences(chosen, tuple(conditions), scores, settings)),
-        problems=(*problems, *remarks, *divisions.problems, *_backbone_problems(backbones.values())),
+        problems=(
+            *problems,
+            *remarks,
+            *divisions.problems,
+            *_training_problems(settings.training),
+            *_backbone_problems(backbones.values()),
+        ),
         settings=asdict(settings),
         machine=machine(hardware.workers) | {"device": resolved_device(hardware)},
     )
@@ -460,6 +466,16 @@ def paired_difference(
         better=float((by_repeat > 0).mean()),
         worse=float((by_repeat < 0).mean()),
     )
+
+
+def _training_problems(training: RgbdTrainingSettings) -> Iterator[str]:
+    if training.epochs < PAPER_EPOCHS:
+        yield f"Trainings end after {training.epochs} epochs; the paper's after {PAPER_EPOCHS} at most."
+    if (stopping := training.early_stopping) is not None:
+        yield (
+            f"Trainings end early, at a loss of {stopping.enough:g} or after {stopping.patience} epochs without gain; "
+            "the paper tells of no such end."
+        )
 
 
 def _backbone_problems(backbones: Iterable[Backbone]) -> Iterator[str]:

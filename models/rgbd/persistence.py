@@ -30,8 +30,7 @@ def save_pipeline(folder: Path | str, trained: TrainedPipeline, backbones: Mappi
         "pipeline": trained.pipeline.name,
         "classes": CLASSES,
         "fusion_levels": trained.fusion_levels,
-        "epochs": trained.epochs,
-        "loss": trained.loss,
+        "losses": trained.losses,
         "seconds": trained.seconds,
         "fine_tuned": [trunk.shrink for trunk in own],
         "backbones": {
@@ -72,9 +71,8 @@ def load_pipeline(folder: Path | str) -> TrainedPipeline:
         }
         network = build_network(pipeline, fusion_levels, trunks)
         network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-        return TrainedPipeline(
-            pipeline, network.eval(), fusion_levels, description["epochs"], description["loss"], description["seconds"]
-        )
+        losses = tuple(map(float, description["losses"]))
+        return TrainedPipeline(pipeline, network.eval(), fusion_levels, losses, description["seconds"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelMismatchError(
             f"{folder}: is of no pipeline of this version ({str(error).splitlines()[0]}); train it again."

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.errors import ImageError, ScanError
+from models.errors import ImageError, NoFaceError, ScanError
 from models.expression.images import read_image
+from models.landmarks.backend import LandmarkBackend
 from models.rgbd.contents import Scan
 from models.rgbd.cropping import face_box
+from models.rgbd.landmark_start import landmark_start
 from models.rgbd.meshes import read_landmarks, read_mesh
 from models.rgbd.orientation import orientation, turned_back
 from models.rgbd.range_image import RangeImage, range_image
-from models.rgbd.registration import Registration, register, warped
+from models.rgbd.registration import Registration, laid_upon, register, warped
 from models.rgbd.settings import PreparationSettings
 
 
@@ -39,8 +41,15 @@ class PreparedPair:
     remark: str = ""
 
 
-def prepare_pair(scan: Scan, settings: PreparationSettings | None = None) -> PreparedPair:
+def prepare_pair(
+    scan: Scan, settings: PreparationSettings | None = None, backend: LandmarkBackend | None = None
+) -> PreparedPair:
     """Read a scan and its photograph, make a range image, register it and find the face.
+
+    Parameters
+    ----------
+    backend : finds the face in the photograph, where the registration begins if the scan has landmarks. Without it, or
+        where it finds none, the whole photograph is searched for the scan
 
     Raises
     ------
@@ -65,12 +74,26 @@ def prepare_pair(scan: Scan, settings: PreparationSettings | None = None) -> Pre
     try:
         depth_image = range_image(mesh, settings.range_image)
         colour = fitted(photograph, settings.range_image.size)
-        registration = register(depth_image, colour, settings.registration)
+        start = _start(landmarks, depth_image, colour, backend)
+        registration = register(depth_image, colour, settings.registration, start)
         depth = warped(depth_image.depth, registration.matrix, colour.shape[:2])
         box = face_box(depth, settings.cropping)
     except ScanError as error:
         raise ScanError(f"{scan.scan} with {scan.image.name}: {error}", error.reason) from error
     return PreparedPair(colour, depth, np.isfinite(depth), registration, box, depth_image, remark)
+
+
+def _start(
+    landmarks: np.ndarray | None, scan: RangeImage, colour: np.ndarray, backend: LandmarkBackend | None
+) -> np.ndarray | None:
+    """Where the registration begins (2, 3); None where landmarks do not tell."""
+    faces = [] if landmarks is None or backend is None else backend.detect(colour)
+    if not faces:
+        return None
+    try:
+        return landmark_start(landmarks, scan, faces[0].points)
+    except NoFaceError:
+        return None
 
 
 def fitted(photograph: np.ndarray, size: int) -> np.ndarray:
@@ -98,7 +121,7 @@ def overlay(pair: PreparedPair) -> np.ndarray:
 
     grey = cv2.cvtColor(pair.colour, cv2.COLOR_RGB2GRAY).astype(np.float32)
     size = grey.shape
-    before = warped(pair.scan.depth, pair.registration.start, size)
+    before = warped(pair.scan.depth, laid_upon(pair.scan.depth.shape, size), size)
     panels = [_blended(grey, _shown(depth)) for depth in (before, pair.depth)]
     alone = cv2.cvtColor((255 * np.nan_to_num(_shown(pair.depth))).astype(np.uint8), cv2.COLOR_GRAY2RGB)
     left, top, right, bottom = (int(edge) for edge in pair.box)

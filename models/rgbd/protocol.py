@@ -18,6 +18,8 @@ from models.storage import written_whole
 INTENSITIES = (3, 4)
 # One in ten is tested.
 TESTED = 10
+# Two to learn from and one to test.
+LEAST_PEOPLE = 3
 
 
 @dataclass(frozen=True)
@@ -138,10 +140,10 @@ def draw_divisions(
     there = sorted(set(subjects))
     wanted = people or protocol.people
     count = min(wanted, len(there))
-    if count < 3:
+    if count < LEAST_PEOPLE:
         raise DatasetError(
             f"protocol '{protocol.name}': found {len(there)} people with every expression; expected {wanted}, and at "
-            "least 3, to learn from two and to test one."
+            f"least {LEAST_PEOPLE}, to learn from two and to test one."
         )
     tested = max(1, round(count / TESTED))
     problems = []

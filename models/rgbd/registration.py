@@ -134,7 +134,7 @@ def register(
     matrix = max((_refined(fine, place, settings) for place in places), key=lambda m: _lit(fine, m, settings))
     for _ in range(settings.relit):
         matrix = _refined(fine, matrix, settings)
-    before = _laid_upon(scan.depth.shape, grey.shape) if start is None else rough[0]
+    before = laid_upon(scan.depth.shape, grey.shape) if start is None else rough[0]
     found = Registration(matrix, before, _lit(fine, before, settings), _lit(fine, matrix, settings))
     if found.metric_after < settings.worst_information:
         raise ScanError(
@@ -155,7 +155,7 @@ def _lit(scene: "_Scene", matrix: np.ndarray, settings: RegistrationSettings) ->
     return _information(_relit(scene, matrix), matrix, settings.bins)
 
 
-def _laid_upon(size: tuple[int, int], other: tuple[int, int]) -> np.ndarray:
+def laid_upon(size: tuple[int, int], other: tuple[int, int]) -> np.ndarray:
     """The transformation (2, 3) that fits an image of `size` (height, width) into the middle of another."""
     scale = min(other[0] / size[0], other[1] / size[1])
     return np.column_stack([np.eye(2) * scale, (np.array(other[::-1]) - 1 - scale * (np.array(size[::-1]) - 1)) / 2])

@@ -149,8 +149,23 @@ def assemble_samples(
     show = progress or (lambda items, name, total: items)
     jobs = (delayed(_sample)(scan, prepare) for scan in wanted)
     outcomes = Parallel(n_jobs=workers, return_as="generator")(jobs)
+    shown = show(outcomes, "depth maps", len(wanted))
+    return gathered_samples(zip(wanted, shown, strict=True), synthetic=synthetic)
+
+
+def gathered_samples(
+    outcomes: Iterable[tuple["Scan", tuple[np.ndarray, np.ndarray] | DeepExp3DError]], *, synthetic: bool
+) -> AssembledSamples:
+    """Samples out of what became of scans: colour (224, 224, 3) and depth (64, 64) as `sample_of` makes them, or why
+    there is no such pair.
+
+    Raises
+    ------
+    DatasetError
+        There is no pair at all.
+    """
     rows, left_out, problems = [], {}, []
-    for scan, outcome in zip(wanted, show(outcomes, "depth maps", len(wanted)), strict=True):
+    for scan, outcome in outcomes:
         if isinstance(outcome, DeepExp3DError):
             reason = getattr(outcome, "reason", "scan that cannot be prepared")
             left_out[reason] = left_out.get(reason, 0) + 1
@@ -159,7 +174,7 @@ def assemble_samples(
             rows.append((scan, *outcome))
     if not rows:
         raise DatasetError(
-            f"{len(wanted)} scans of the six expressions were found, and none could be prepared"
+            f"{len(problems)} scans of the six expressions were found, and none could be prepared"
             + (f": {problems[0]}" if problems else ".")
         )
     samples = RgbdSamples(
@@ -173,11 +188,15 @@ def assemble_samples(
     return AssembledSamples(samples, left_out, tuple(problems))
 
 
+def sample_of(pair: "PreparedPair") -> tuple[np.ndarray, np.ndarray]:
+    """The face of a registered pair as networks take it: colour (224, 224, 3) uint8 and depth (64, 64) float32."""
+    return colour_input(pair.colour, pair.box), depth_input(pair.depth, pair.box)
+
+
 def _sample(
     scan: "Scan", prepare: Callable[["Scan"], "PreparedPair"]
 ) -> tuple[np.ndarray, np.ndarray] | DeepExp3DError:
     try:
-        pair = prepare(scan)
+        return sample_of(prepare(scan))
     except DeepExp3DError as error:
         return error
-    return colour_input(pair.colour, pair.box), depth_input(pair.depth, pair.box)

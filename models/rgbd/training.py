@@ -32,17 +32,25 @@ class TrainedPipeline:
     pipeline : what it is
     network : ready for inference; takes the pipeline's inputs in their order, gives logits of `CLASSES`
     fusion_levels : that it was built with
-    epochs : it was trained for
-    loss : mean cross-entropy of the training images over the last epoch, as they went through the training
+    losses : mean cross-entropy of the training images over each epoch, as they went through the training
     seconds : that the training took
     """
 
     pipeline: Pipeline
     network: nn.Module
     fusion_levels: tuple[int, ...]
-    epochs: int
-    loss: float
+    losses: tuple[float, ...]
     seconds: float
+
+    @property
+    def epochs(self) -> int:
+        """How many it was trained for."""
+        return len(self.losses)
+
+    @property
+    def loss(self) -> float:
+        """That of the last epoch."""
+        return self.losses[-1]
 
     def probabilities(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """(F, 6) probabilities, in the order of `CLASSES`, of samples with inputs by name."""
@@ -112,12 +120,10 @@ def train_pipeline(
     threads = torch.get_num_threads()
     torch.set_num_threads(hardware.threads)
     try:
-        epochs, loss = run.fit(learned, watched, settings, torch.Generator().manual_seed(seed))
+        losses = run.fit(learned, watched, settings, torch.Generator().manual_seed(seed))
     finally:
         torch.set_num_threads(threads)
-    return TrainedPipeline(
-        pipeline, network.eval(), tuple(settings.fusion_levels), epochs, loss, time.monotonic() - begin
-    )
+    return TrainedPipeline(pipeline, network.eval(), tuple(settings.fusion_levels), losses, time.monotonic() - begin)
 
 
 def resolved_device(hardware: RgbdHardware) -> str:
@@ -153,13 +159,14 @@ class _Run:
 
     def fit(
         self, learned: Tensor, watched: Tensor, settings: RgbdTrainingSettings, generator: torch.Generator
-    ) -> tuple[int, float]:
-        """Train; how many epochs it took, and the loss of the last one."""
+    ) -> tuple[float, ...]:
+        """Train; the loss of each epoch that it took."""
         stopping = settings.early_stopping
         least, least_at, best = float("inf"), 0, None
-        loss = float("nan")
+        losses: list[float] = []
         for epoch in range(1, settings.epochs + 1):
             loss = self.epoch(learned, settings.batch_size, generator)
+            losses.append(loss)
             if stopping is None:
                 continue
             judged = loss
@@ -175,7 +182,7 @@ class _Run:
         if best is not None:
             self.network.load_state_dict(best)
         self.measure_statistics(learned, settings.batch_size)
-        return epoch, loss
+        return tuple(losses)
 
     def measure_statistics(self, learned: Tensor, batch_size: int) -> None:
         """Give batch normalisation the means and variances of the samples that are learned from, under these weights.
