@@ -131,6 +131,9 @@ def register(
     # Of the places that coarse structure leaves open fine structure, lit as it is there, tells the right one.
     near = [candidate for place in rough for candidate in _near_search(coarse, place, settings)]
     places = [_maximised(coarse, place, settings) for place in _best(coarse, near, settings.starts)]
+    if start is not None:
+        # Coarse structure may lead away from a start that is good.
+        places.append(rough[0])
     matrix = max((_refined(fine, place, settings) for place in places), key=lambda m: _lit(fine, m, settings))
     for _ in range(settings.relit):
         matrix = _refined(fine, matrix, settings)

@@ -36,7 +36,7 @@ class RegistrationSettings:
     shrink : by how much the range image is made smaller, level by level
     iterations : of the optimiser on each level, at most
     relit : how often the surface is lit as the photograph turns out to be, and registered again
-    starts : places about the start from which the registration is tried
+    starts : places about the start from which the registration is tried, beside the start itself where one is given
     largest_shift, largest_turn, largest_scale : how far from the start they may be: share of the photograph's side,
         degrees, and factor
     smallest_face, largest_face : width of the scan that is searched for where nothing tells the start, share of the
