@@ -1,4 +1,4 @@
-"""What the results' files say of Tables I to IV, and what these results were made from."""
+"""What the results' files say of Tables I to IV and 1 to 2, and what these results were made from."""
 
 import datetime
 import importlib.metadata
@@ -43,6 +43,12 @@ def gather_measurements(workspace: Workspace) -> Measurements:
         views=_json(workspace, "view_invariance", "metrics.json") or {},
         expression=None if expression is None else expression | {"test_videos": _test_videos(workspace)},
     )
+
+
+def fusion_measurements(workspace: Workspace) -> tuple[dict[str, Any] | None, str | None]:
+    """What `rgbd_evaluation` measured, and where it did not, why."""
+    reason = skip_reason(workspace, "rgbd_evaluation")
+    return _json(workspace, "rgbd_evaluation", "metrics.json"), reason and reason.removeprefix("skipped: ")
 
 
 def provenance(workspace: Workspace) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from assets.morphable_model import load_model
-from assets.paper_tables import gather_measurements, provenance
+from assets.paper_tables import fusion_measurements, gather_measurements, provenance
 from assets.raw_videos import read_manifest
 from assets.stage import StageResult, WorkspaceResource, embedded_picture, main, materialise, skip_reason
 from assets.synthetic_facevid import truth_path
@@ -19,6 +19,11 @@ from models.emotion.report.measurements import Measurements
 from models.storage import load_arrays, written_whole
 
 STAGE = "results_report"
+# What they show -> their files in `data/depth_maps`.
+FUSION_PICTURES = {
+    "Depth over the photograph before and after the registration, and the registered depth, as Fig. 2.": "overlays.jpg",
+    "Mutual information of photographs and scans, and how far scans moved.": "registration.png",
+}
 TEMPLATE = Path(__file__).with_suffix(".html")
 
 
@@ -30,10 +35,13 @@ def write_report(workspace: Workspace) -> StageResult:
     from models.emotion.report.latex import to_latex
     from models.emotion.report.markdown import to_markdown
     from models.emotion.report.tables import all_tables
+    from models.rgbd.report_tables import fusion_tables
 
     folder = workspace.path("reports")
     measured = gather_measurements(workspace)
-    tables, made_from = all_tables(measured), provenance(workspace)
+    fusion, not_run = fusion_measurements(workspace)
+    tables = (*all_tables(measured), *fusion_tables(fusion, not_run))
+    made_from = provenance(workspace)
     sections = {
         "videos": _videos(workspace),
         "fit": _fit_against_truth(workspace),
@@ -41,6 +49,7 @@ def write_report(workspace: Workspace) -> StageResult:
         "emotion": _emotion(workspace, measured),
         "stress": measured.stress,
         "views": measured.views,
+        "fusion": _fusion(workspace, fusion),
         "skipped": _skipped(workspace),
         "timings": _timings(workspace),
     }
@@ -73,6 +82,7 @@ def summary_of(sections: dict[str, Any]) -> dict[str, Any]:
     for name, result in sections["views"].items():
         if result["semi_profile"]:
             emotion[f"view_invariance.{name}.mse"] = result["semi_profile"]["mse"]
+    fusion = {f"fusion.{name}.accuracy": value for name, value in sections["fusion"]["accuracies"].items()}
     fit = {f"fit.{name}": value for name, value in sections["fit"].items()}
     expression = {
         f"expression.{row['method']}.{row['against']}.mse".replace(" ", "_"): row["mse"]
@@ -82,7 +92,7 @@ def summary_of(sections: dict[str, Any]) -> dict[str, Any]:
         "wall_seconds": timings,
         "wall_seconds_total": round(sum(timings.values()), 3),
         "counts": sections["videos"]["counts"],
-        "metrics": {**fit, **expression, **emotion},
+        "metrics": {**fit, **expression, **emotion, **fusion},
         "skipped": {name: row["reason"] for row in sections["skipped"] for name in row["assets"]},
     }
 
@@ -174,6 +184,16 @@ def _emotion(workspace: Workspace, measured: Measurements) -> list[dict[str, Any
             }
         )
     return rows
+
+
+def _fusion(workspace: Workspace, metrics: dict[str, Any] | None) -> dict[str, Any]:
+    """Accuracies of the pipelines, and pictures of how scans lie on their photographs."""
+    pictures = {name: workspace.data("depth_maps", file) for name, file in FUSION_PICTURES.items()}
+    return {
+        "accuracies": {one["pipeline"]: one["accuracy"] for one in metrics["results"]} if metrics else {},
+        "synthetic": bool(metrics and metrics["synthetic"]),
+        "pictures": {name: path for name, path in pictures.items() if path.is_file()},
+    }
 
 
 def _skipped(workspace: Workspace) -> list[dict[str, Any]]:
@@ -277,7 +297,7 @@ def _page(
     deps=[
         *("pruned_videos", "facevid_splits", "facevid_shards"),
         *("deepexp3d", "deepexp3d_finetuned", "expression_evaluation", "deepexp3d_export"),
-        *("emotion_classifier", "stress_detection", "view_invariance", "rgbd_evaluation"),
+        *("emotion_classifier", "stress_detection", "view_invariance", "depth_maps", "rgbd_evaluation"),
     ],
     kinds={"html"},
 )

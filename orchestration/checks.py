@@ -10,25 +10,32 @@ import pandas as pd
 from assets.batches import read_index
 from assets.benchmark_images import BENCHMARKS
 from assets.manual_review import read_verdicts
+from assets.model_registry import PASSED, champion_identity, current_champion
 from assets.morphable_model import load_model
 from assets.raw_videos import all_batches, read_manifest
 from assets.stage import WorkspaceResource, skip_reason
 from assets.workspace import Workspace
 from models.emotion.labels import EMOTIONS
 from models.errors import DeepExp3DError
+from models.packages import sha256_of
 from models.storage import load_arrays
 
 # Yields (what must hold, whether it does, the figure that tells).
 Findings = Iterator[tuple[str, bool, object]]
 Check = Callable[[Workspace], Findings]
-CONTRACTS: dict[str, tuple[Check, dg.AssetCheckSeverity]] = {}
+CONTRACTS: dict[str, tuple[Check, dg.AssetCheckSeverity, bool]] = {}
 
 
-def contract(asset: str, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR) -> Callable[[Check], Check]:
-    """Register the contract of an asset; a warning where what is broken is a hope rather than a promise."""
+def contract(
+    asset: str, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR, blocking: bool = False
+) -> Callable[[Check], Check]:
+    """Register the contract of an asset; a warning where what is broken is a hope rather than a promise.
+
+    A blocking one stops the run, so that nothing is made from what broke it.
+    """
 
     def register(check: Check) -> Check:
-        CONTRACTS[asset] = (check, severity)
+        CONTRACTS[asset] = (check, severity, blocking)
         return check
 
     return register
@@ -36,11 +43,25 @@ def contract(asset: str, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity
 
 def all_checks() -> list[dg.AssetChecksDefinition]:
     """The checks of all assets that have a contract."""
-    return [_asset_check(asset, *contract) for asset, contract in CONTRACTS.items()]
+    return [*(_asset_check(asset, *contract) for asset, contract in CONTRACTS.items()), no_regression]
 
 
-def _asset_check(asset: str, findings: Check, severity: dg.AssetCheckSeverity) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=asset, name="contract", description=findings.__doc__)
+@dg.asset_check(asset="challenger_review", description="No subgroup got worse by more than is tolerated.")
+def no_regression(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+    """Subgroups that got worse are for the reviewer to weigh: a warning."""
+    facts = _comparison(workspace.open())
+    return dg.AssetCheckResult(
+        passed=not facts["regressions"],
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(facts["regressions"]) or "none",
+        metadata={name: 100 * row["change"] for name, row in facts.get("subgroups", {}).items()},
+    )
+
+
+def _asset_check(
+    asset: str, findings: Check, severity: dg.AssetCheckSeverity, blocking: bool
+) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=asset, name="contract", description=findings.__doc__, blocking=blocking)
     def check(workspace: WorkspaceResource) -> dg.AssetCheckResult:
         try:
             found = list(findings(workspace.open()))
@@ -270,6 +291,51 @@ def _deepexp3d_export(workspace: Workspace) -> Findings:
     yield "agrees with torch", metrics["largest_difference"] < 1e-3, metrics["largest_difference"]
 
 
+@contract("frozen_test_set")
+def _frozen_test_set(workspace: Workspace) -> Findings:
+    """The file that was frozen, with nearly all the people asked for; or why there is none."""
+    from assets.frozen_test_set import FACES, load_test_set
+
+    if reason := skip_reason(workspace, "frozen_test_set"):
+        yield "skipped", True, reason
+        return
+    faces, name = load_test_set(workspace)
+    yield "unchanged", sha256_of(workspace.data("frozen_test_set", FACES)) == name, name[:12]
+    people, wanted = len(np.unique(faces.people)), workspace.params.registry.test_set.people
+    yield "90 % of the people found", people >= 0.9 * wanted, f"{people} of {wanted}"
+    yield "finite truth", bool(np.isfinite(faces.truth).all()), faces.truth.shape
+
+
+@contract("challenger_review", blocking=True)
+def _challenger_review(workspace: Workspace) -> Findings:
+    """A challenger that is not worse than the champion beyond doubt and beyond `registry.tolerance`."""
+    facts = _comparison(workspace)
+    text = facts["reason"] or facts["outcome"]
+    if overall := facts.get("overall"):
+        text += f", {100 * overall['change']:+.1f} % ({100 * overall['low']:+.1f} to {100 * overall['high']:+.1f})"
+    yield "not worse than the champion", facts["check"] == PASSED, text
+
+
+@contract("champion")
+def _champion(workspace: Workspace) -> Findings:
+    """A network of this project, the one that the registry's trail names."""
+    from models.expression.runtime import NETWORK, read_contract
+
+    entry = current_champion(workspace)
+    yield "the one of the trail", champion_identity(workspace) == entry.sha256, entry.version or "not registered yet"
+    size = len(read_contract(workspace.data("champion", NETWORK)).expression_std)
+    yield "one output a coefficient", size == load_model(workspace).expression_size, size
+
+
+@contract("expression_drift", dg.AssetCheckSeverity.WARN)
+def _expression_drift(workspace: Workspace) -> Findings:
+    """Expressions of new videos that are distributed like those that the champion learned from."""
+    facts = json.loads(workspace.data("expression_drift", "drift.json").read_text())
+    bound = workspace.params.retraining.drift_bound
+    figures = f"{facts['drift']:.3f} in {facts['new_videos']} videos; bound {bound:g}, by chance {facts['chance']:.3f}"
+    yield "no more drift than the bound and than chance", not facts["exceeded"], figures
+
+
 @contract("rendered_benchmarks")
 def _rendered_benchmarks(workspace: Workspace) -> Findings:
     """Sets that say that they are rendered, with all seven emotions where their layout has them."""
@@ -339,6 +405,71 @@ def _view_invariance(workspace: Workspace) -> Findings:
             yield f"{name}, {view['view']:+.0f} degrees: less than the variance of e", share < 1, round(share, 3)
 
 
+@contract("bu3dfe_scans")
+def _bu3dfe_scans(workspace: Workspace) -> Findings:
+    """Every scan and photograph there, all six expressions; or why there are none."""
+    from assets.bu3dfe_scans import load_scans
+
+    if reason := skip_reason(workspace, "bu3dfe_scans"):
+        yield "skipped", True, reason
+        return
+    contents = load_scans(workspace)
+    yield (
+        "files are there",
+        all(scan.scan.exists() and scan.image.exists() for scan in contents.scans),
+        len(contents.scans),
+    )
+    expressions = {emotion: count for emotion, count in contents.counts.items() if emotion != "neutral"}
+    yield "all six expressions", all(expressions.values()), expressions
+
+
+@contract("depth_maps")
+def _depth_maps(workspace: Workspace) -> Findings:
+    """Finite depth in [0, 1] under a face, and a reason for every scan that was left out; or why there are none."""
+    from models.rgbd.samples import RgbdSamples
+
+    if reason := skip_reason(workspace, "depth_maps"):
+        yield "skipped", True, reason
+        return
+    samples = RgbdSamples.load(workspace.data("depth_maps", "samples.npz"))
+    depth = samples.depth
+    yield "depth in [0, 1]", bool(np.isfinite(depth).all() and depth.min() >= 0 and depth.max() <= 1), len(samples)
+    covered = float((depth > 0).mean(axis=(1, 2)).min())
+    yield "a face in every depth map", covered > 0.2, f"{100 * covered:.0f} % covered at least"
+    table = pd.read_csv(workspace.data("depth_maps", "pairs.csv"))
+    refused = table[table.status != "ok"]
+    yield "a reason for every scan left out", bool(refused.why.notna().all()), f"{len(refused)} of {len(table)}"
+
+
+@contract("rgbd_networks")
+def _rgbd_networks(workspace: Workspace) -> Findings:
+    """Networks that come back from their files, with losses that are numbers; or why there are none."""
+    from models.rgbd.persistence import load_pipeline
+
+    if reason := skip_reason(workspace, "rgbd_networks"):
+        yield "skipped", True, reason
+        return
+    for name in workspace.params.rgbd_networks.pipelines:
+        network = load_pipeline(workspace.data("rgbd_networks", name))
+        yield f"{name}: finite loss", bool(np.isfinite(network.losses).all()), round(network.loss, 4)
+
+
+@contract("rgbd_evaluation", dg.AssetCheckSeverity.WARN)
+def _rgbd_evaluation(workspace: Workspace) -> Findings:
+    """Nobody is tested who was learned from, and accuracies are above chance; or why there are none."""
+    from models.rgbd.pipelines import CLASSES
+    from models.rgbd.protocol import Divisions
+
+    if reason := skip_reason(workspace, "rgbd_evaluation"):
+        yield "skipped", True, reason
+        return
+    folder = workspace.data("rgbd_evaluation")
+    divisions = Divisions.load(folder / "divisions.json")
+    yield "nobody learned from and tested", True, f"{len(divisions.repeats)} repeats"
+    for one in json.loads((folder / "metrics.json").read_text())["results"]:
+        yield f"{one['pipeline']}: above chance", one["accuracy"] > 1 / len(CLASSES), round(one["accuracy"], 3)
+
+
 @contract("results_report")
 def _results_report(workspace: Workspace) -> Findings:
     """A page that stands alone, and a summary that can be read."""
@@ -346,6 +477,10 @@ def _results_report(workspace: Workspace) -> Findings:
     yield "needs no other file", 'src="http' not in page and "src='http" not in page, f"{len(page) / 1e6:.1f} MB"
     summary = json.loads(workspace.path("reports", "summary.json").read_text())
     yield "wall seconds of all stages", summary["wall_seconds_total"] > 0, summary["wall_seconds_total"]
+
+
+def _comparison(workspace: Workspace) -> dict:
+    return json.loads(workspace.data("challenger_review", "comparison.json").read_text())
 
 
 def _samples_hold(workspace: Workspace, stage: str) -> Findings:
