@@ -1,6 +1,7 @@
 """Stages that go batch by batch and video by video: what is done, what is left, what was refused."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ from assets.raw_videos import assigned_batches
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError
 from models.storage import load_arrays, save_arrays, written_whole
+
+LOGGER = logging.getLogger(__name__)
 
 COLUMNS = ["video_id", "track_id", "frames", "status", "reason", "fingerprint"]
 
@@ -52,6 +55,9 @@ def process_batches(
         left[batch] -= 1
         if not left[batch]:
             _write_index(workspace.data(stage, batch), rows[batch])
+            refused = sum(row["status"] != "ok" for row in rows[batch])
+            done = sum(not number for number in left.values())
+            LOGGER.info("%s: %s done, %d refused (%d of %d batches)", stage, batch, refused, done, len(jobs))
     for batch, batch_jobs in jobs.items():
         if not batch_jobs:
             _write_index(workspace.data(stage, batch), [])

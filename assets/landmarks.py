@@ -10,7 +10,7 @@ import dagster as dg
 from assets.batches import chained, is_current, pending_batches, process_batches, save_stamped, total
 from assets.params import Landmarks
 from assets.raw_videos import all_batches, video_batches, videos_of
-from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
+from assets.stage import ClusterResource, StageResult, WorkspaceResource, main, materialise, partitions_of
 from assets.workspace import Workspace
 
 STAGE = "landmarks"
@@ -114,7 +114,9 @@ def _expected(workspace: Workspace, batch: str) -> dict[str, str]:
     deps=["raw_videos", "landmark_weights"],
     kinds={"tflite", "dvc"},
 )
-def landmarks(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+def landmarks(
+    context: dg.AssetExecutionContext, workspace: WorkspaceResource, ray_cluster: ClusterResource
+) -> dg.MaterializeResult:
     """68 points in MULTI-PIE order, box and score of every face in every frame.
 
     Several faces in a frame are several rows with one frame index; which of them belong together is decided by

@@ -111,7 +111,8 @@ def assign_batches(workspace: Workspace) -> dict[str, list[str]]:
 
 def _assigned(known: dict[str, list[str]], present: list[str], size: int) -> dict[str, list[str]]:
     """Batches of at most `size` of the present paths, as far as can be those that are known."""
-    batches = {name: [path for path in paths if path in set(present)] for name, paths in known.items()}
+    there = set(present)
+    batches = {name: [path for path in paths if path in there] for name, paths in known.items()}
     batches = {name: paths for name, paths in batches.items() if paths}
     assigned = {path for paths in batches.values() for path in paths}
     for path in present:
@@ -131,16 +132,16 @@ def describe_raw_videos(workspace: Workspace, batches: Sequence[str] | None = No
     chosen = list(assigned) if batches is None else [name for name in batches if name in assigned]
     _forget(workspace, assigned)
     subjects = _subjects(workspace)
-    for name in chosen:
-        jobs = [DescribeJob(workspace.root, path, *subjects.get(path, (None, "unknown"))) for path in assigned[name]]
-        rows = []
-        for job, outcome in each(describe_one, jobs, workspace.workers, f"{name}: reading files"):
-            if isinstance(outcome, DeepExp3DError):
-                outcome = _unreadable(job, outcome)
-            rows.append(outcome | {"path": job.path, "partition": name})
-        rows.sort(key=lambda row: row["path"])
-        with written_whole(_batch_rows(workspace, name)) as path:
-            path.write_text(json.dumps(rows, indent=1) + "\n")
+    batch_of = {path: name for name in chosen for path in assigned[name]}
+    jobs = [DescribeJob(workspace.root, path, *subjects.get(path, (None, "unknown"))) for path in batch_of]
+    rows: dict[str, list[dict]] = {name: [] for name in chosen}
+    for job, outcome in each(describe_one, jobs, workspace.workers, "reading files"):
+        if isinstance(outcome, DeepExp3DError):
+            outcome = _unreadable(job, outcome)
+        name = batch_of[job.path]
+        rows[name].append(outcome | {"path": job.path, "partition": name})
+        if len(rows[name]) == len(assigned[name]):
+            _write_batch_rows(workspace, name, rows[name])
     with _turn(workspace):
         manifest = _merge(workspace, assigned)
     pending = [name for name in assigned if not _batch_rows(workspace, name).exists()]
@@ -216,6 +217,11 @@ def _ledger(workspace: Workspace) -> Path:
 
 def _batch_rows(workspace: Workspace, batch: str) -> Path:
     return workspace.data(STAGE, "batches", f"{batch}.json")
+
+
+def _write_batch_rows(workspace: Workspace, batch: str, rows: list[dict]) -> None:
+    with written_whole(_batch_rows(workspace, batch)) as path:
+        path.write_text(json.dumps(sorted(rows, key=lambda row: row["path"]), indent=1) + "\n")
 
 
 def _merge(workspace: Workspace, assigned: dict[str, list[str]]) -> pd.DataFrame:

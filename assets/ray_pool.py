@@ -260,10 +260,16 @@ def _imported() -> ModuleType:
     try:
         import ray
     except ModuleNotFoundError:
-        raise ClusterError(
-            "execution.backend is ray, which is not installed: pip install 'deepexp3d[ray]', or set it to processes."
-        ) from None
+        raise not_installed("ray") from None
     return ray
+
+
+def not_installed(package: str) -> ClusterError:
+    """The error of a cluster that is asked for without what it takes."""
+    return ClusterError(
+        f"execution.backend is ray, and {package} is not installed: pip install 'deepexp3d[ray]', or set the backend "
+        "to processes."
+    )
 
 
 def _knock(address: str) -> None:

@@ -14,7 +14,7 @@ from assets.morphable_model import model_path
 from assets.params import ReconstructionSheets
 from assets.raw_videos import all_batches, read_manifest, video_batches
 from assets.reconstruction_sheets import LOOKS, SheetJob, bring_sheet_up_to_date, sheet_path, sheet_table, worst_sheets
-from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
+from assets.stage import ClusterResource, StageResult, WorkspaceResource, main, materialise, partitions_of
 from assets.workspace import Workspace
 from models.fitting.settings import FitSettings
 from models.packages import sha256_of
@@ -236,7 +236,9 @@ def _fit_fingerprints(workspace: Workspace, batch: str) -> dict[str, str]:
     deps=["tracked_landmarks", "morphable_model", "landmark_correspondence"],
     kinds={"numpy", "dvc"},
 )
-def reconstructions(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+def reconstructions(
+    context: dg.AssetExecutionContext, workspace: WorkspaceResource, ray_cluster: ClusterResource
+) -> dg.MaterializeResult:
     """Identity of the person, and expression and camera of every frame: the pseudo ground truth of FaceVid.
 
     One identity is shared by all frames of a track, and by the videos of one `subject` within a batch, so that what

@@ -1,13 +1,15 @@
 """What every stage shares: its result, its clock, its shell entry point and its Dagster side."""
 
 import base64
+import contextlib
+import importlib
 import json
 import logging
 import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 SKIPPED = "skipped.json"
+
+# The cluster that a stage's work by video finds connected while the asset is made; None for processes.
+ClusterResource = dg.ResourceParam[Any]
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ def main(stage: str, function: Callable[..., StageResult], *arguments: Any) -> N
     """Entry point of `python -m assets.STAGE`: run on the project folder, print what came out."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name = "@".join([stage, *map(str, arguments)])
+    function = _importable(function)
     try:
         workspace = Workspace.open()
         result = run(workspace, name, lambda: function(workspace, *arguments))
@@ -109,6 +115,14 @@ def main(stage: str, function: Callable[..., StageResult], *arguments: Any) -> N
         print(
             f"{name}: {key}: {value if not isinstance(value, pd.DataFrame) else chr(10) + value.to_string(index=False)}"
         )
+
+
+def _importable(function: Callable[..., StageResult]) -> Callable[..., StageResult]:
+    """The function as other processes find it, which have another `__main__`: by its module's name."""
+    program = sys.modules["__main__"].__spec__
+    if function.__module__ != "__main__" or program is None:
+        return function
+    return getattr(importlib.import_module(program.name), function.__name__)
 
 
 def materialise(
@@ -125,7 +139,8 @@ def materialise(
     """
     workspace = resource.open()
     stage = stage or context.asset_key.to_user_string()
-    result = run(workspace, stage, lambda: function(workspace, *arguments))
+    with _told_to(context.log):
+        result = run(workspace, stage, lambda: function(workspace, *arguments))
     metadata = {key: _metadata_value(value) for key, value in result.metadata.items()}
     if result.skipped:
         context.log.warning(result.skipped)
@@ -142,6 +157,22 @@ def materialise(
     version = versioning.output_versions(workspace.root)[stage]
     metadata["dvc_md5"] = dg.MetadataValue.text(version)
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version))
+
+
+@contextlib.contextmanager
+def _told_to(log: dg.DagsterLogManager) -> Iterator[None]:
+    """Let what stages say of their progress appear in the run's page, too."""
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: log.log(record.levelno, record.getMessage())
+    logger = logging.getLogger("assets")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(min(logging.INFO, before or logging.INFO))
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def table(frame: pd.DataFrame, rows: int = 40) -> str:

@@ -9,7 +9,7 @@ import dagster as dg
 from assets.batches import chained, pending_batches, process_batches, read_index, total
 from assets.params import Smoothing, Tracking
 from assets.raw_videos import all_batches, video_batches
-from assets.stage import StageResult, WorkspaceResource, main, materialise, partitions_of
+from assets.stage import ClusterResource, StageResult, WorkspaceResource, main, materialise, partitions_of
 from assets.workspace import Workspace
 
 STAGE = "tracked_landmarks"
@@ -124,7 +124,9 @@ def _expected(workspace: Workspace, batch: str) -> dict[str, str]:
     deps=["landmarks"],
     kinds={"scipy", "dvc"},
 )
-def tracked_landmarks(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+def tracked_landmarks(
+    context: dg.AssetExecutionContext, workspace: WorkspaceResource, ray_cluster: ClusterResource
+) -> dg.MaterializeResult:
     """One smooth track per face of the first frame; false detections removed, short gaps filled by cubic splines.
 
     A face stays while its box stays within half its width of where it was; a track without its face for K

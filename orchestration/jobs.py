@@ -8,6 +8,12 @@ from orchestration.pipeline import STEPS
 def all_jobs() -> list:
     """The jobs, in the order of the data's way."""
     return [
-        dg.define_asset_job(step.name, selection=dg.AssetSelection.assets(*step.assets), description=step.description)
+        dg.define_asset_job(
+            step.name,
+            selection=dg.AssetSelection.assets(*step.assets),
+            description=step.description,
+            # The stages of a batch follow upon each other; a process for each would only load the program again.
+            executor_def=dg.in_process_executor if step.partitions == "batches" else None,
+        )
         for step in STEPS
     ]

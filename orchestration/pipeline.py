@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# Tags of a run that makes several partitions: the first and the last of them, in the order of their registration.
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
 BENCHMARK_STAGES = ("benchmark_images", "expression_vectors", "emotion_classifier")
 
 
@@ -44,11 +47,21 @@ STEPS = (
     ),
     Step(
         "retrain",
-        "Render faces, train DeepExp3D, fine-tune it, measure it, export and register it",
+        "Render faces, train DeepExp3D, fine-tune it, measure and export it",
         (
             *("rendered_faces", "deepexp3d", "four_dfab_samples", "deepexp3d_finetuned"),
             *("expression_evaluation", "deepexp3d_export"),
         ),
+    ),
+    Step(
+        "review",
+        "Compare the new network with the champion, and register it as challenger",
+        ("frozen_test_set", "challenger_review"),
+    ),
+    Step(
+        "promotion",
+        "Bring the champion that the registry names into use, and see what is new since it was trained",
+        ("champion", "expression_drift"),
     ),
     Step("emotion", "Emotion classifiers, one benchmark at a time", BENCHMARK_STAGES, partitions="benchmarks"),
     Step(

@@ -22,10 +22,9 @@ from assets.raw_videos import assign_batches, take_in, video_batches
 from assets.workspace import Workspace
 from models import errors
 from models.errors import DeepExp3DError
-from orchestration.pipeline import SOURCES, STEPS, Step, stages_of
+from orchestration.pipeline import RANGE_END, RANGE_START, SOURCES, STEPS, Step, stages_of
 from orchestration.storage import use_storage
 
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 

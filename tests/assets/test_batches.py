@@ -135,7 +135,7 @@ def test_dvc_records_a_stage_only_when_all_its_batches_are_current(project, film
                 [raw_videos, landmarks],
                 partition_key=batch,
                 instance=instance,
-                resources={"workspace": WorkspaceResource(root=str(project.root))},
+                resources={"workspace": WorkspaceResource(root=str(project.root)), "ray_cluster": None},
             )
             return {
                 event.asset_key.to_user_string(): event.materialization.tags.get("dagster/data_version")

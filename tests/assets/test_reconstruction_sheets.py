@@ -146,7 +146,10 @@ def test_the_assets_page_shows_the_worst_fits_in_a_small_picture(project):
         instance.add_dynamic_partitions(video_batches.name, [BATCH])
         resource = WorkspaceResource(root=str(project.root), overrides={"machine.workers": 1})
         result = dg.materialize(
-            [reconstructions], partition_key=BATCH, instance=instance, resources={"workspace": resource}
+            [reconstructions],
+            partition_key=BATCH,
+            instance=instance,
+            resources={"workspace": resource, "ray_cluster": None},
         )
     (event,) = result.get_asset_materialization_events()
     metadata = event.materialization.metadata

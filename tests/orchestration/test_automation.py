@@ -6,6 +6,7 @@ import pytest
 from assets.raw_videos import video_batches
 from assets.stage import WorkspaceResource
 from orchestration.automation import new_videos
+from orchestration.pipeline import RANGE_END, RANGE_START
 from tests.workspace_fixture import make_project
 
 
@@ -27,9 +28,16 @@ class Watch:
                     self.instance.delete_dynamic_partition(video_batches.name, key)
         return result
 
+    def runs(self) -> list[list[str]]:
+        """The partitions of each run that an evaluation asks for."""
+        requests = self.evaluate().run_requests
+        order = list(self.instance.get_dynamic_partitions(video_batches.name))
+        ends = [(order.index(request.tags[RANGE_START]), order.index(request.tags[RANGE_END])) for request in requests]
+        return [order[start : end + 1] for start, end in ends]
+
     def requested(self) -> list[str]:
-        """The partitions of the runs that an evaluation asks for."""
-        return [request.partition_key for request in self.evaluate().run_requests]
+        """The partitions that an evaluation asks for."""
+        return [name for names in self.runs() for name in names]
 
     def partitions(self) -> list[str]:
         return sorted(self.instance.get_dynamic_partitions(video_batches.name))
@@ -48,7 +56,8 @@ class Watch:
 @pytest.fixture
 def watch(tmp_path):
     (tmp_path / "project").mkdir()
-    workspace = make_project(tmp_path / "project", **{"raw_videos.videos_per_partition": 2})
+    parameters = {"raw_videos.videos_per_partition": 2, "automation.batches_per_run": 3}
+    workspace = make_project(tmp_path / "project", **parameters)
     with dg.DagsterInstance.ephemeral() as instance:
         watch = Watch(workspace, instance)
         watch.add("a.mp4", "b.mp4", "c.mp4")
@@ -58,6 +67,25 @@ def watch(tmp_path):
 def test_at_first_every_batch_is_asked_for(watch):
     assert watch.requested() == ["batch-00000", "batch-00001"]
     assert watch.partitions() == ["batch-00000", "batch-00001"]
+
+
+def test_a_run_makes_so_many_batches_and_no_more(watch):
+    watch.add(*(f"d{number}.mp4" for number in range(11)))
+    assert [len(names) for names in watch.runs()] == [3, 3, 1]
+    assert len(watch.partitions()) == 7
+
+
+def test_a_run_makes_no_batch_between_those_that_changed(watch):
+    watch.add(*(f"d{number}.mp4" for number in range(11)))
+    watch.evaluate()
+    watch.add("a.mp4", "d0.mp4", "d6.mp4", "d8.mp4", content=b"another take")
+    changed = ["batch-00000", "batch-00001", "batch-00005", "batch-00006"]
+    assert watch.runs() == [changed[:2], changed[2:]]
+
+
+def test_runs_follow_the_order_in_which_partitions_were_registered(watch):
+    watch.instance.add_dynamic_partitions(video_batches.name, ["batch-00001", "batch-00000"])
+    assert watch.runs() == [["batch-00001", "batch-00000"]]
 
 
 def test_nothing_new_asks_for_nothing(watch):
@@ -97,7 +125,7 @@ def test_a_video_that_goes_and_comes_back_asks_each_time_for_another_run(watch):
         watch.add("d.mp4")
         (inbox / source).rename(inbox / target)
         requests = watch.evaluate().run_requests
-        assert [request.partition_key for request in requests] == ["batch-00001"]
+        assert [request.tags[RANGE_START] for request in requests] == ["batch-00001"]
         keys += [request.run_key for request in requests if request.run_key]
     assert len(set(keys)) == len(keys), "Dagster does nothing for a run key it has seen"
 
