@@ -36,8 +36,8 @@ class Postgres(_Section):
     mlflow: str = Field(min_length=1)
 
     def address(self, database: str) -> str:
-        """For clients of libpq, which add the password from `PGPASSWORD` or `~/.pgpass` themselves."""
-        return f"postgresql://{self.user}@{self.host}:{self.port}/{database}"
+        """For SQLAlchemy. PostgreSQL's own client below it adds the password from `PGPASSWORD` or `~/.pgpass`."""
+        return f"postgresql+psycopg2://{self.user}@{self.host}:{self.port}/{database}"
 
 
 class ObjectStore(_Section):
@@ -107,9 +107,8 @@ def check_storage(storage: Storage) -> list[str]:
     lines = []
     if storage.postgres:
         for purpose in ("dagster", "mlflow"):
-            address = storage.postgres.address(getattr(storage.postgres, purpose))
-            check_postgres(address)
-            lines.append(f"{purpose}: {address}")
+            check_postgres(storage.postgres, database := getattr(storage.postgres, purpose))
+            lines.append(f"{purpose}: {storage.postgres.address(database)}")
     if storage.object_store:
         for purpose in ("dvc", "mlflow"):
             address = getattr(storage.object_store, purpose)
@@ -118,12 +117,15 @@ def check_storage(storage: Storage) -> list[str]:
     return lines
 
 
-def check_postgres(address: str) -> None:
+def check_postgres(server: Postgres, database: str) -> None:
     """Connect to a database once; errors as of `check_storage`."""
     import psycopg2
 
+    address = server.address(database)
     try:
-        psycopg2.connect(address, connect_timeout=10).close()
+        psycopg2.connect(
+            host=server.host, port=server.port, user=server.user, dbname=database, connect_timeout=10
+        ).close()
     except psycopg2.OperationalError as error:
         text = " ".join(str(error).split())
         if "no password supplied" in text:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -75,8 +76,9 @@ def postgres_server() -> Iterator[PostgresServer]:
         _wait_for_port(port, server)
         yield PostgresServer(port)
     finally:
-        server.terminate()
-        server.wait(30)
+        # At once, whoever is still connected.
+        server.send_signal(signal.SIGINT)
+        server.wait(60)
         shutil.rmtree(folder)
 
 

@@ -38,7 +38,7 @@ def test_a_profile_is_named_by_its_file_or_given_as_a_path(profile, tmp_path, mo
     by_name = load_storage(tmp_path)
     monkeypatch.setenv(PROFILE, str(profile))
     assert load_storage(tmp_path) == by_name
-    assert by_name.postgres.address("mlflow") == "postgresql://deepexp3d@db:5432/mlflow"
+    assert by_name.postgres.address("mlflow") == "postgresql+psycopg2://deepexp3d@db:5432/mlflow"
 
 
 def test_a_profile_that_does_not_exist_is_named_beside_those_that_do(profile, tmp_path):
@@ -78,7 +78,7 @@ def test_what_answers_is_told(profile, tmp_path, monkeypatch, postgres, object_s
 
 def test_a_missing_password_names_the_variable_and_the_file(profile, tmp_path, postgres):
     write_profile(profile, postgres)
-    with pytest.raises(CredentialsMissingError, match=r"postgresql://deepexp3d@.*PGPASSWORD.*~/\.pgpass"):
+    with pytest.raises(CredentialsMissingError, match=r"deepexp3d@127.*PGPASSWORD.*~/\.pgpass"):
         check_storage(load_storage(tmp_path))
 
 
