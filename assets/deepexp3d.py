@@ -6,7 +6,7 @@ import pandas as pd
 from assets.facevid_splits import read_splits
 from assets.raw_videos import read_manifest
 from assets.stage import StageResult, WorkspaceResource, main, materialise
-from assets.training import train_stage
+from assets.training import TRAINING_POOL, train_stage
 from assets.workspace import Workspace
 
 STAGE = "deepexp3d"
@@ -34,6 +34,7 @@ def only_synthetic(workspace: Workspace) -> bool:
     group_name="expression",
     deps=["facevid_shards", "rendered_faces", "morphable_model"],
     kinds={"pytorch", "lightning", "mlflow"},
+    pool=TRAINING_POOL,
 )
 def deepexp3d(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """A residual network from an aligned face to 28 expression coefficients, trained with Lightning.

@@ -5,7 +5,7 @@ import shutil
 import dagster as dg
 
 from assets.stage import StageResult, WorkspaceResource, main, materialise, skip_reason
-from assets.training import train_stage
+from assets.training import TRAINING_POOL, train_stage
 from assets.workspace import Workspace
 
 STAGE = "deepexp3d_finetuned"
@@ -36,6 +36,7 @@ def _as_it_was(workspace: Workspace, reason: str) -> StageResult:
     group_name="expression",
     deps=["deepexp3d", "four_dfab_samples", "morphable_model"],
     kinds={"pytorch", "lightning", "mlflow"},
+    pool=TRAINING_POOL,
 )
 def deepexp3d_finetuned(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """The regressor after fine-tuning on scans, so that it does not learn the habits of the landmark fit."""

@@ -12,11 +12,13 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from assets import experiments
 from assets.benchmark_images import benchmarks, load_benchmark
+from assets.experiment_record import ExperimentRecord, experiment_record
 from assets.expression_vectors import load_vectors
-from assets.stage import StageResult, WorkspaceResource, main, materialise, skip_reason, skipped
+from assets.model_registry import CHALLENGER, CHAMPION, NETWORK_TAG, classifier_name
+from assets.stage import FOLLOWS_ITS_INPUTS, StageResult, WorkspaceResource, main, materialise, skip_reason, skipped
 from assets.workspace import Workspace
+from models.packages import sha256_of
 
 if TYPE_CHECKING:
     from models.emotion.benchmark_evaluation import OpenedBenchmark
@@ -43,12 +45,12 @@ def train_emotion_classifier(workspace: Workspace, benchmark: str) -> StageResul
     found = vectors.found
     folder = workspace.data(STAGE, benchmark)
     shutil.rmtree(folder, ignore_errors=True)
-    with experiments.training_run(
+    with experiment_record(
         workspace,
         f"{STAGE}@{benchmark}",
         synthetic=opened.contents.synthetic,
         parameters=settings.model_dump(mode="json"),
-    ) as run:
+    ) as record:
         results = [_evaluated(workspace, opened, vectors, protocol) for protocol in known_protocols(opened)]
         classifier = train_classifier(
             vectors.values[found],
@@ -60,8 +62,7 @@ def train_emotion_classifier(workspace: Workspace, benchmark: str) -> StageResul
         )
         save_classifier(classifier, folder / "classifier.skops")
         write_folder(results, folder)
-        _log(workspace, benchmark, classifier, vectors.values[found][:3], results, folder)
-        link = experiments.run_link(workspace, run)
+        _log(record, benchmark, classifier, vectors.values[found][:3], results, folder)
     return StageResult(
         {
             "data": "synthetic" if opened.contents.synthetic else "real",
@@ -70,7 +71,7 @@ def train_emotion_classifier(workspace: Workspace, benchmark: str) -> StageResul
             "without a face": results[0].without_face_count,
             "to be known": " ".join(results[0].problems) or "nothing",
             **{f"confusion matrix, {one.protocol}": folder / confusion_picture(one) for one in results},
-            "MLflow run": link,
+            "MLflow run": record.link,
         }
     )
 
@@ -104,7 +105,7 @@ def _row(result: "BenchmarkResult") -> dict[str, object]:
 
 
 def _log(
-    workspace: Workspace,
+    record: ExperimentRecord,
     benchmark: str,
     classifier,
     example: np.ndarray,
@@ -115,32 +116,41 @@ def _log(
     import mlflow
 
     from models.emotion.persistence import TRUSTED
+    from models.expression.runtime import NETWORK
 
     first = results[0]
-    mlflow.log_metrics({"accuracy": first.accuracy, "deviation": first.deviation or 0.0, "chance": first.chance})
-    mlflow.log_metrics({f"accuracy/{label}": value for label, value in first.class_accuracy.items()})
+    record.log_metrics({"accuracy": first.accuracy, "deviation": first.deviation or 0.0, "chance": first.chance})
+    record.log_metrics({f"accuracy/{label}": value for label, value in first.class_accuracy.items()})
     for result in results:
-        mlflow.log_metric(f"{result.protocol}/accuracy", result.accuracy)
+        record.log_metrics({f"{result.protocol}/accuracy": result.accuracy})
         for attribute, groups in result.subgroups.items():
             for value, figures in groups.items():
                 # Sets call groups what MLflow does not allow in a name ("70+").
                 name = re.sub(r"[^\w. -]", "_", value)
-                mlflow.log_metric(f"{result.protocol}/{attribute}/{name}", figures["accuracy"])
+                record.log_metrics({f"{result.protocol}/{attribute}/{name}": figures["accuracy"]})
     for path in sorted(folder.iterdir()):
         if path.suffix != ".skops":
-            mlflow.log_artifact(str(path))
-    model = mlflow.sklearn.log_model(
-        classifier,
-        name="classifier",
-        serialization_format="skops",
-        skops_trusted_types=TRUSTED,
-        input_example=example,
-        signature=mlflow.models.infer_signature(example, classifier.predict(example)),
-        # Left to itself MLflow would load the model in a process of its own to find these out.
-        pip_requirements=["scikit-learn", "skops", "numpy"],
+            record.log_file(path)
+    record.log_model(
+        "classifier",
+        lambda target: mlflow.sklearn.save_model(
+            classifier,
+            target,
+            serialization_format="skops",
+            skops_trusted_types=TRUSTED,
+            input_example=example,
+            signature=mlflow.models.infer_signature(example, classifier.predict(example)),
+            # Left to itself MLflow would load the model in a process of its own to find these out.
+            pip_requirements=["scikit-learn", "skops", "numpy"],
+        ),
+        registered_name=classifier_name(benchmark),
+        tags={
+            "data": "synthetic" if first.synthetic else "real",
+            NETWORK_TAG: sha256_of(record.workspace.data("champion", NETWORK)),
+        },
+        # A classifier goes with its network, which has been reviewed.
+        aliases=[CHALLENGER, CHAMPION],
     )
-    tags = {"data": "synthetic" if first.synthetic else "real"}
-    experiments.register(mlflow, f"emotion-{benchmark}", model.model_uri, tags)
 
 
 @dg.asset(
@@ -149,6 +159,7 @@ def _log(
     partitions_def=benchmarks,
     deps=["benchmark_images", "expression_vectors"],
     kinds={"scikitlearn", "mlflow"},
+    automation_condition=FOLLOWS_ITS_INPUTS,
 )
 def emotion_classifier(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Seven emotions from 28 coefficients: ECOC, one versus all, SVM learners, Bayesian hyper-parameter search.

@@ -79,7 +79,14 @@ class ExperimentRecord:
         shutil.copyfile(path, target)
 
     def log_model(
-        self, name: str, save: Callable[[Path], None], *, registered_name: str, tags: dict[str, str], aliases: list[str]
+        self,
+        name: str,
+        save: Callable[[Path], None],
+        *,
+        registered_name: str,
+        tags: dict[str, str],
+        aliases: list[str],
+        description: str = "",
     ) -> None:
         """Keep a model, to become the next version of `registered_name`.
 
@@ -87,11 +94,12 @@ class ExperimentRecord:
         ----------
         save : writes the model into a folder that does not exist yet, as `mlflow.onnx.save_model` does
         aliases : names that the new version takes over
+        description : of the version, in Markdown, such as its card
         """
         folder = self.folder / MODELS / name
         folder.mkdir(parents=True)
         save(folder / "model")
-        spec = {"registered_name": registered_name, "tags": tags, "aliases": aliases}
+        spec = {"registered_name": registered_name, "tags": tags, "aliases": aliases, "description": description}
         with written_whole(folder / MODEL_SPEC) as path:
             path.write_text(json.dumps(spec))
 
@@ -364,9 +372,8 @@ def _deliver_model(mlflow, client, folder: Path, head: dict[str, Any], state: di
         client.log_outputs(state["run_id"], [mlflow.entities.LoggedModelOutput(model.model_id, step=0)])
         tags = spec["tags"] | {RECORD_TAG: mark}
         source = f"models:/{model.model_id}"
-        versions = [
-            client.create_model_version(registered, source, state["run_id"], tags=tags, model_id=model.model_id)
-        ]
+        about = {"tags": tags, "description": spec["description"], "model_id": model.model_id}
+        versions = [client.create_model_version(registered, source, state["run_id"], **about)]
     for alias in spec["aliases"]:
         client.set_registered_model_alias(registered, alias, versions[0].version)
     return int(versions[0].version)

@@ -88,8 +88,8 @@ def reaching(workspace: Workspace) -> Iterator[None]:
         code = getattr(error, "error_code", "")
         if code in ("UNAUTHENTICATED", "PERMISSION_DENIED") or re.search(r"error code 40[13]|\b40[13]\b", reason):
             raise CredentialsMissingError(
-                f"{address}: MLflow refuses the credentials; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
-                "or MLFLOW_TRACKING_TOKEN."
+                f"{address}: MLflow refuses the credentials; set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
             ) from error
         raise StorageUnreachableError(
             f"{address}: MLflow cannot be reached, or cannot do this ({reason}); start it, or correct {TRACKING_URI}."

@@ -10,7 +10,16 @@ import pandas as pd
 from tqdm import tqdm
 
 from assets.benchmark_images import benchmarks, load_benchmark
-from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skip_reason, skipped
+from assets.stage import (
+    FOLLOWS_ITS_INPUTS,
+    SKIPPED,
+    StageResult,
+    WorkspaceResource,
+    main,
+    materialise,
+    skip_reason,
+    skipped,
+)
 from assets.workspace import Workspace
 from models.storage import written_whole
 
@@ -33,7 +42,7 @@ def predict_expression_vectors(workspace: Workspace, benchmark: str) -> StageRes
     found = detect_photographs(
         [photograph.path for photograph in opened.photographs], threads=workspace.workers, progress=progress
     )
-    predictor = Predictor.load(workspace.data("deepexp3d_export"), features_only=True, threads=workspace.workers)
+    predictor = Predictor.load(workspace.data("champion"), features_only=True, threads=workspace.workers)
     sources = FeatureSources(predictor, workers=workspace.workers)
     vectors = compute_features("deepexp3d", opened.photographs, found, sources, progress=progress)
     table = pd.read_parquet(workspace.data("benchmark_images", benchmark, "images.parquet"))
@@ -65,8 +74,9 @@ def _bar(benchmark: str, items: Iterable, name: str, total: int | None) -> Itera
     name=STAGE,
     group_name="emotion",
     partitions_def=benchmarks,
-    deps=["benchmark_images", "deepexp3d_export"],
+    deps=["benchmark_images", "champion"],
     kinds={"onnx", "dvc"},
+    automation_condition=FOLLOWS_ITS_INPUTS,
 )
 def expression_vectors(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """28 expression coefficients of every image, in standard deviations, by the exported network."""

@@ -32,6 +32,8 @@ ACCESSIONS = (FIRST, PROMOTED, ROLLED_BACK)
 # Tags of a version.
 REVIEW_TAG, REVIEWER_TAG, REASON_TAG, REVIEWED_TAG = "review", "reviewer", "review_reason", "reviewed_at"
 NETWORK_TAG, INT8_TAG, CHECK_TAG, PROMOTED_TAG = "network_sha256", "int8_sha256", "check", "promoted_at"
+# Values of the tag `check`.
+PASSED, REFUSED_BY_CHECK = "passed", "refused"
 # Folders of a version's run that hold its own files, and those of the 8-bit network made at its promotion.
 VERSION_FILES, INT8_FILES = "network", "int8"
 # What a champion's folder says of itself.
@@ -203,6 +205,17 @@ def get_version(workspace: Workspace, version: str | int) -> Any:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
     raise DeepExp3DError(f"{name} has no version {version}; `deepexp3d versions` lists those that it has.")
+
+
+def version_of(workspace: Workspace, entry: TrailEntry) -> Any | None:
+    """The version that a line of the trail speaks of, by its number or, where it had none yet, by its file.
+
+    None where the registry does not have it (yet); errors as of `get_version`.
+    """
+    if entry.version:
+        return get_version(workspace, entry.version)
+    found = [one for one in all_versions(workspace) if one.tags.get(NETWORK_TAG) == entry.sha256]
+    return found[0] if found else None
 
 
 def all_versions(workspace: Workspace) -> list[Any]:

@@ -395,10 +395,41 @@ class ResultsReport(Section):
     overlay_videos: int = Field(ge=0)
 
 
+class ComparisonPeople(Section):
+    """Rendered people on whom networks are compared. Other numbers make another set."""
+
+    people: int = Field(ge=2)
+    moments: int = Count
+    largest_yaw: float = Field(ge=0, le=90)
+    seed: int
+
+
+class Registry(Section):
+    """How a challenger is judged, and who lets it become champion."""
+
+    approval: Literal["person", "automatic"] = Field(description="automatic promotes whatever passes the check")
+    tolerance: float = Field(ge=0, description="relative growth of the error that is not called worse")
+    confidence: float = Field(gt=0, lt=1)
+    resamples: int = Field(ge=100)
+    seed: int
+    warn_after_days: float = Field(gt=0, description="age of the champion that its freshness warns of")
+    stale_after_days: float = Field(gt=0)
+    test_set: ComparisonPeople
+
+
+class Retraining(Section):
+    """When a training starts by itself."""
+
+    cron: str
+    new_videos: int = Field(ge=1, description="videos that survived pruning since the champion was trained")
+    drift_bound: float = Field(gt=0, description="population stability index of their expressions")
+    at_once: int = Field(ge=1, description="trainings at the same time; one GPU can do one")
+    seed: int
+
+
 class Automation(Section):
     """What starts by itself."""
 
-    retraining_cron: str
     batches_per_run: int = Field(ge=1, description="batches of videos that one run makes, where many are new")
 
 
@@ -439,6 +470,8 @@ class Params(Section):
     zero_shot_classifier: ZeroShotClassifier
     results_report: ResultsReport
     serving: ServingSettings
+    registry: Registry
+    retraining: Retraining
     automation: Automation
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from assets.batches import read_index
 from assets.manual_review import read_verdicts
 from assets.raw_videos import all_batches, read_manifest
-from assets.stage import StageResult, WorkspaceResource, main, materialise
+from assets.stage import FOLLOWS_ITS_INPUTS, StageResult, WorkspaceResource, main, materialise
 from assets.workspace import Workspace
 from models.storage import written_whole
 
@@ -152,7 +152,13 @@ def _row(video_id, source_video, stage, reason, frames=0, value=float("nan"), th
     }
 
 
-@dg.asset(name=STAGE, group_name="facevid", deps=["reconstructions", "manual_review"], kinds={"pandas", "dvc"})
+@dg.asset(
+    name=STAGE,
+    group_name="facevid",
+    deps=["reconstructions", "manual_review"],
+    kinds={"pandas", "dvc"},
+    automation_condition=FOLLOWS_ITS_INPUTS,
+)
 def pruned_videos(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """The verdict on every video: kept, or removed as lost track, identity outlier, or by a person.
 

@@ -92,12 +92,12 @@ def publish(workspace: Workspace, result: "TrainingResult", shards: Path, batch_
         log.info("%s: left out, %.0f MB.", weights, weights.stat().st_size / 2**20)
         weights.unlink()
     exact = export_onnx(result.folder, result.folder / "exact", opset=workspace.params.deepexp3d_export.opset)
-    images, landmarks = _calibration_faces(shards)
+    images, landmarks = calibration_faces(shards)
     quantise(exact, images, landmarks if contract.landmark_input else None, folder / NETWORK)
     write_zero_shot_classifier(workspace, folder)
 
 
-def _calibration_faces(shards: Path) -> tuple[np.ndarray, np.ndarray]:
+def calibration_faces(shards: Path) -> tuple[np.ndarray, np.ndarray]:
     """Faces from everywhere in the training data, (C, 224, 224, 3) uint8, and their landmarks (C, 68, 2)."""
     from models.expression.shards import ShardReader
 

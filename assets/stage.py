@@ -29,6 +29,14 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 SKIPPED = "skipped.json"
 
+# Made again by itself, as Dagster's page of the asset explains, once something that it is made from was.
+FOLLOWS_ITS_INPUTS = (
+    dg.AutomationCondition.any_deps_updated().since_last_handled().with_label("an input was made anew")
+    & ~dg.AutomationCondition.any_deps_missing().with_label("an input is missing")
+    & ~dg.AutomationCondition.any_deps_in_progress().with_label("an input is being made")
+    & ~dg.AutomationCondition.in_progress().with_label("it is being made")
+).with_label("follows its inputs")
+
 # The cluster that a stage's work by video finds connected while the asset is made; None for processes.
 ClusterResource = dg.ResourceParam[Any]
 

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from assets.experiment_record import ExperimentRecord, experiment_record
 from assets.rendered_benchmarks import dataset_root
-from assets.stage import SKIPPED, StageResult, WorkspaceResource, main, materialise, skip, skipped
+from assets.stage import FOLLOWS_ITS_INPUTS, SKIPPED, StageResult, WorkspaceResource, main, materialise, skip, skipped
 from assets.workspace import Workspace
 from models.emotion.datasets.contents import SYNTHETIC
 from models.emotion.stress_videos import COLUMNS, MANIFEST
@@ -103,7 +103,11 @@ def _log(record: ExperimentRecord, metrics: dict, folder) -> None:
 
 
 @dg.asset(
-    name=STAGE, group_name="emotion", deps=["champion", "rendered_benchmarks"], kinds={"scikitlearn", "mlflow"}
+    name=STAGE,
+    group_name="emotion",
+    deps=["champion", "rendered_benchmarks"],
+    kinds={"scikitlearn", "mlflow"},
+    automation_condition=FOLLOWS_ITS_INPUTS,
 )
 def stress_detection(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Stress in video: 5 folds by subject, 10 repeats, accuracy of frames and of videos in each phase (Table IV).

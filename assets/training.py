@@ -14,6 +14,9 @@ from models.storage import written_whole
 if TYPE_CHECKING:
     from assets.params import Training
 
+# Trainings share a GPU only as far as `retraining.at_once` lets them.
+TRAINING_POOL = "training"
+
 UNITS = {
     "val/mse": "validation MSE, standard deviations",
     "val/vertex_rms": "validation vertex RMS / inter-ocular distance",

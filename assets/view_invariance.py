@@ -9,7 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from assets.rendered_benchmarks import dataset_root
-from assets.stage import StageResult, WorkspaceResource, main, materialise, skipped
+from assets.stage import FOLLOWS_ITS_INPUTS, StageResult, WorkspaceResource, main, materialise, skipped
 from assets.workspace import Workspace
 from models.errors import DatasetError
 from models.storage import written_whole
@@ -33,7 +33,7 @@ def measure_view_invariance(workspace: Workspace) -> StageResult:
     if not roots:
         places = " or ".join(f"{title} at data/datasets/{name}" for name, title in SETS.items())
         return skipped(workspace, STAGE, f"skipped: put {places} (see docs/datasets.md)")
-    predictor = Predictor.load(workspace.data("deepexp3d_export"), features_only=True)
+    predictor = Predictor.load(workspace.data("champion"), features_only=True)
     results, metrics, refused = {}, {}, {}
     for name, root in roots.items():
         try:
@@ -102,7 +102,13 @@ def _compared(workspace: Workspace, name: str, root, predictor) -> tuple:
     return result, result.to_json() | {"synthetic": contents.synthetic, "problems": list(contents.problems)}
 
 
-@dg.asset(name=STAGE, group_name="emotion", deps=["deepexp3d_export", "rendered_benchmarks"], kinds={"onnx", "dvc"})
+@dg.asset(
+    name=STAGE,
+    group_name="emotion",
+    deps=["champion", "rendered_benchmarks"],
+    kinds={"onnx", "dvc"},
+    automation_condition=FOLLOWS_ITS_INPUTS,
+)
 def view_invariance(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Mean squared difference of e between turned and frontal photographs of one moment, by angle; the paper states
     0.008 for semi-profiles of RaFD.

@@ -1,11 +1,10 @@
-"""What starts by itself: work on new videos, and retraining."""
+"""Work on new videos starts by itself."""
 
 import hashlib
 import json
 
 import dagster as dg
 
-from assets.params import Automation
 from assets.raw_videos import assign_batches, video_batches
 from assets.stage import WorkspaceResource
 from orchestration.pipeline import RANGE_END, RANGE_START
@@ -47,17 +46,6 @@ def _runs(changed: list[str], in_order: list[str], most: int) -> list[list[str]]
                 runs.append([name])
         neighbour = name
     return runs
-
-
-def weekly_retraining(settings: Automation) -> dg.ScheduleDefinition:
-    """Training, fine-tuning, evaluation and export on the data as they are then."""
-    return dg.ScheduleDefinition(
-        name="weekly_retraining",
-        job_name="retrain",
-        cron_schedule=settings.retraining_cron,
-        execution_timezone="UTC",
-        description="Train again on what has survived pruning by then; the new version is registered as challenger.",
-    )
 
 
 def _state(project, paths: list[str]) -> str:

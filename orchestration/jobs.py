@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.pipeline import STEPS
+from orchestration.pipeline import RETRAINING, STEPS
 
 
 def all_jobs() -> list:
@@ -16,4 +16,10 @@ def all_jobs() -> list:
             executor_def=dg.in_process_executor if step.partitions == "batches" else None,
         )
         for step in STEPS
+    ] + [
+        dg.define_asset_job(
+            "retraining",
+            selection=dg.AssetSelection.assets(*RETRAINING),
+            description="From pruning to a new challenger: what the weekly schedule and `retraining_due` start",
+        )
     ]

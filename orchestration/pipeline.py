@@ -74,6 +74,11 @@ STEPS = (
 
 STAGE_MODULES = tuple(name for step in STEPS for name in step.assets)
 
+# What a retraining makes anew, from the fits at hand to a challenger in the registry.
+RETRAINING = tuple(
+    name for step in STEPS if step.name in ("facevid_dataset", "retrain", "review") for name in step.assets
+)
+
 # Assets whose file is a source that people edit: nothing in `dvc.yaml` makes them.
 SOURCES = ("manual_review",)
 

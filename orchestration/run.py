@@ -19,12 +19,15 @@ from filelock import FileLock, Timeout
 
 from assets import versioning
 from assets.raw_videos import assign_batches, take_in, video_batches
+from assets.training import TRAINING_POOL
 from assets.workspace import Workspace
 from models import errors
 from models.errors import DeepExp3DError
 from orchestration.pipeline import RANGE_END, RANGE_START, SOURCES, STEPS, Step, stages_of
 from orchestration.storage import use_storage
 
+# Of the runs that this command starts, which end with its process.
+OWN_TAG = {"deepexp3d/started_by": "make run"}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -78,6 +81,7 @@ def bring_up_to_date(workspace: Workspace) -> list[str]:
     """
     done = []
     with _alone(workspace), dagster_instance(workspace) as instance:
+        end_killed_runs(instance)
         for step in STEPS:
             for partition in _partitions(workspace, instance, step):
                 done += _run_step(workspace, instance, step, partition)
@@ -103,7 +107,22 @@ def dagster_instance(workspace: Workspace) -> dg.DagsterInstance:
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(workspace.path(".dagster"))))
     use_storage(workspace, home)
     os.environ["DEEPEXP3D_ROOT"] = str(workspace.root)
-    return dg.DagsterInstance.get()
+    instance = dg.DagsterInstance.get()
+    instance.event_log_storage.set_concurrency_slots(TRAINING_POOL, workspace.params.retraining.at_once)
+    return instance
+
+
+def end_killed_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Close runs of this command whose process was killed, and free the places of trainings that they held.
+
+    Only where no other such run is at work, which `_alone` makes sure of. Returns the runs' names.
+    """
+    unfinished = dg.RunsFilter(tags=OWN_TAG, statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    runs = instance.get_runs(unfinished)
+    for run in runs:
+        instance.report_run_failed(run, "its process was killed")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return [run.run_id for run in runs]
 
 
 def _partitions(workspace: Workspace, instance: dg.DagsterInstance, step: Step) -> list[str | None]:
@@ -139,12 +158,14 @@ def _run_step(workspace: Workspace, instance: dg.DagsterInstance, step: Step, pa
         instance=instance,
         asset_selection=[dg.AssetKey(name) for name in selected],
         partition_key=partition,
-        tags=tags,
+        tags=tags | OWN_TAG,
         run_config=QUIET,
         raise_on_error=False,
     )
     if not result.success:
-        raise DeepExp3DError(_failure(result))
+        if (refusal := _refusal(result)) is None:
+            raise DeepExp3DError(_failure(result))
+        print(f"{refusal}; the champion stays", flush=True)
     return [name for name in stages if name.split("@")[0] in selected]
 
 
@@ -177,6 +198,17 @@ def _report_finished(workspace: Workspace, instance: dg.DagsterInstance, step: S
                     tags={"dagster/data_version": versions[stage], "dagster/data_version_is_user_provided": "true"},
                 )
             )
+
+
+def _refusal(result: dg.ExecuteInProcessResult) -> str | None:
+    """What the check of the new network found, where it refused that network and nothing else went wrong."""
+    failed = [event.step_failure_data.error.cls_name for event in result.all_events if event.is_step_failure]
+    refused = [
+        evaluation.description
+        for evaluation in result.get_asset_check_evaluations()
+        if evaluation.asset_key == dg.AssetKey("challenger_review") and evaluation.blocking and not evaluation.passed
+    ]
+    return refused[0] if refused and failed == ["DagsterAssetCheckFailedError"] else None
 
 
 def _failure(result: dg.ExecuteInProcessResult) -> str:

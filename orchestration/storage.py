@@ -15,6 +15,11 @@ from models.storage import written_whole
 INSTANCE = "dagster.yaml"
 HEADING = "# Written from the storage profile, and again when that changes. Without this line it is yours, and stays.\n"
 QUIET = {"telemetry": {"enabled": False}, "nux": {"enabled": False}}
+# Of a run that was killed, the place in a pool is free again after a minute; stale champions are marked.
+SETTINGS = QUIET | {
+    "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 60},
+    "freshness": {"enabled": True},
+}
 
 
 def main() -> int:
@@ -53,9 +58,9 @@ def use_storage(workspace: Workspace, home: Path) -> list[str]:
 def instance_settings(storage: Storage) -> dict:
     """The content of `dagster.yaml`. No password is in it: PostgreSQL's client looks for that itself."""
     if storage.postgres is None:
-        return QUIET
+        return SETTINGS
     address = storage.postgres.address(storage.postgres.dagster)
-    return QUIET | {"storage": {"postgres": {"postgres_url": address}}}
+    return SETTINGS | {"storage": {"postgres": {"postgres_url": address}}}
 
 
 def write_instance_settings(path: Path, storage: Storage) -> None:

@@ -7,7 +7,7 @@ from models.errors import WeightsMissingError
 from models.expression.runtime import CLASSIFIER, NETWORK
 
 MODEL_VARIABLE = "DEEPEXP3D_MODEL"
-EXPORT_FOLDER = Path("data") / "deepexp3d_export"
+PROJECT_FOLDER = Path("data") / "champion"
 CHECKOUT = Path(__file__).parents[2]
 SHIPPED_FOLDER = Path(__file__).with_name("shipped")
 # The one that is taken first comes first.
@@ -25,7 +25,7 @@ def model_folder(model: Path | str | None = None) -> Path:
     Parameters
     ----------
     model : a name of `SHIPPED_MODELS` or a folder. None is what the variable DEEPEXP3D_MODEL says (either of the two),
-        or else the project's own `data/deepexp3d_export`, or else the first shipped network that is there
+        or else the project's own `data/champion`, or else the first shipped network that is there
 
     Raises
     ------
@@ -64,12 +64,12 @@ def classifier_path(folder: Path) -> Path:
 
 
 def _default_folder() -> Path:
-    for folder in (EXPORT_FOLDER, CHECKOUT / EXPORT_FOLDER):
+    for folder in (PROJECT_FOLDER, CHECKOUT / PROJECT_FOLDER):
         if (folder / NETWORK).is_file():
             return folder
     for name in shipped_models():
         return SHIPPED_FOLDER / name
     raise WeightsMissingError(
-        f"{EXPORT_FOLDER / NETWORK}: there is no network here, and none came with the installation; run the pipeline, "
+        f"{PROJECT_FOLDER / NETWORK}: there is no network here, and none came with the installation; run the pipeline, "
         f"name a folder, or set {MODEL_VARIABLE}."
     )

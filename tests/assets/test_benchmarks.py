@@ -25,7 +25,7 @@ def evaluated(new_project, tmp_path_factory):
     workspace = new_project(
         tmp_path_factory.mktemp("benchmark") / "project", **{"rendered_benchmarks.people": {"kdef": 4, "rafdb": 8}}
     )
-    shutil.copytree(SHIPPED_FOLDER / "deepexp3d-small", workspace.data("deepexp3d_export"))
+    shutil.copytree(SHIPPED_FOLDER / "deepexp3d-small", workspace.data("champion"))
     render_benchmarks(workspace)
     for benchmark in ("kdef_frontal", "rafdb"):
         for stage in (gather_benchmark_images, predict_expression_vectors, train_emotion_classifier):

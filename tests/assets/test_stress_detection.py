@@ -43,7 +43,7 @@ def measured(new_project, tmp_path_factory):
     from models.emotion.rendered_stress_set import write_rendered_stress_set
 
     workspace = new_project(tmp_path_factory.mktemp("stress") / "project", **QUICK)
-    shutil.copytree(model_folder("deepexp3d-small"), workspace.data("deepexp3d_export"))
+    shutil.copytree(model_folder("deepexp3d-small"), workspace.data("champion"))
     root = workspace.data("datasets", "srd15")
     video = replace(workspace.params.synthetic_facevid.video, frames=10, size=160, still_share=1.0, occluder_share=0.0)
     write_rendered_stress_set(root, load_model(workspace), people=4, seed=0, phases=("2", "3"), settings=video)

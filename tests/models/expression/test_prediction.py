@@ -259,7 +259,7 @@ def test_progress_is_shown_of_what_is_gone_through(predictor, tmp_path):
 def test_models_are_found_by_name_by_variable_and_by_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DEEPEXP3D_MODEL", raising=False)
-    shipped, own = tmp_path / "shipped", tmp_path / "data" / "deepexp3d_export"
+    shipped, own = tmp_path / "shipped", tmp_path / "data" / "champion"
     monkeypatch.setattr("models.expression.shipped.SHIPPED_FOLDER", shipped)
     monkeypatch.setattr("models.expression.shipped.CHECKOUT", tmp_path / "elsewhere")
     with pytest.raises(WeightsMissingError, match="none came with the installation"):

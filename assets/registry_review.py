@@ -1,0 +1,286 @@
+"""What people decide about networks: approve, refuse, promote, roll back; each with name, reason and a line in the
+trail."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from assets import experiments
+from assets.model_registry import (
+    APPROVED,
+    CHAMPION,
+    CHECK_TAG,
+    NETWORK_TAG,
+    PROMOTED,
+    PROMOTED_TAG,
+    REASON_TAG,
+    REFUSED,
+    REFUSED_BY_CHECK,
+    REVIEW_TAG,
+    REVIEWED_TAG,
+    REVIEWER_TAG,
+    ROLLED_BACK,
+    TrailEntry,
+    all_versions,
+    append_to_trail,
+    client,
+    current_champion,
+    get_version,
+    has_registry,
+    now,
+    previous_champion,
+    read_trail,
+    registered_name,
+    version_files,
+    version_of,
+    version_of_alias,
+)
+from assets.workspace import Workspace
+from models.errors import DeepExp3DError, ModelMismatchError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PendingReview:
+    """A challenger that waits for a person.
+
+    Attributes
+    ----------
+    version : in the registry
+    check : "passed" or "refused"; a refused one cannot be approved
+    outcome : "better", "worse", "undecided" or why nothing was compared
+    regressions : subgroups that got worse
+    compared_with : the champion at that time
+    created : seconds since 1970, for people to read
+    link : its run in MLflow
+    tags : all that the registry says of it
+    """
+
+    version: int
+    check: str
+    outcome: str
+    regressions: tuple[str, ...]
+    compared_with: str
+    created: float
+    link: str
+    tags: dict[str, str]
+
+
+def pending_reviews(workspace: Workspace) -> list[PendingReview]:
+    """Networks later than the champion on which nobody has decided, the newest first.
+
+    Raises
+    ------
+    StorageUnreachableError, CredentialsMissingError
+        The registry does not answer, or refuses.
+    """
+    if not has_registry(workspace):
+        return []
+    champion = version_of_alias(workspace, CHAMPION)
+    latest = int(champion.version) if champion else 0
+    return [
+        _pending(workspace, version)
+        for version in all_versions(workspace)
+        if int(version.version) > latest and REVIEW_TAG not in version.tags and NETWORK_TAG in version.tags
+    ]
+
+
+def review_files(workspace: Workspace, version: int | str) -> Path:
+    """A folder with `comparison.json`, `comparison.png` (where there was a champion) and `card.md` of a version.
+
+    Raises
+    ------
+    DeepExp3DError
+        There is no such version.
+    ModelMismatchError
+        It was not made by the pipeline.
+    StorageUnreachableError, CredentialsMissingError
+        The registry does not answer, or refuses.
+    """
+    import mlflow
+
+    found = get_version(workspace, version)
+    if NETWORK_TAG not in found.tags:
+        raise ModelMismatchError(
+            f"{found.name} version {version} was not made by the pipeline: nothing is known of it."
+        )
+    folder = workspace.data(".registry", found.name, f"{version}-{found.tags[NETWORK_TAG][:12]}")
+    if not (folder / "review" / "comparison.json").exists():
+        with experiments.reaching(workspace):
+            client(workspace)
+            mlflow.artifacts.download_artifacts(f"runs:/{found.run_id}/review", dst_path=str(folder))
+    return folder / "review"
+
+
+def approve(workspace: Workspace, version: int | str, reviewer: str, reason: str) -> None:
+    """Say that a challenger may become champion; `promote_approved`, or the sensor, makes it so.
+
+    Raises
+    ------
+    DeepExp3DError
+        Reviewer or reason is empty, there is no such version, somebody has decided already, or the check refused it.
+    ModelMismatchError
+        It is no DeepExp3D.
+    StorageUnreachableError, CredentialsMissingError
+        The registry does not answer, or refuses.
+    """
+    with _deciding(workspace):
+        found = get_version(workspace, version)
+        if found.tags.get(CHECK_TAG) == REFUSED_BY_CHECK:
+            raise DeepExp3DError(
+                f"{found.name} version {version}: the check refused it, being worse than the champion beyond doubt; "
+                "approve another, or train again."
+            )
+        version_files(workspace, found)
+        _decide(workspace, found, APPROVED, reviewer, reason)
+
+
+def refuse(workspace: Workspace, version: int | str, reviewer: str, reason: str) -> None:
+    """Say that a challenger shall not become champion; errors as of `approve`."""
+    with _deciding(workspace):
+        _decide(workspace, get_version(workspace, version), REFUSED, reviewer, reason)
+
+
+def promote_approved(workspace: Workspace) -> list[TrailEntry]:
+    """Bring the trail up to what people decided in MLflow: promote the newest approved version, or follow the alias.
+
+    Returns
+    -------
+    The new lines of the trail.
+
+    Raises
+    ------
+    ModelMismatchError
+        What was approved, or what the alias points to, is no DeepExp3D; nothing was changed.
+    StorageUnreachableError, CredentialsMissingError
+        The registry does not answer, or refuses.
+    """
+    if not has_registry(workspace):
+        return []
+    with _deciding(workspace):
+        champion = current_champion(workspace)
+        alias = version_of_alias(workspace, CHAMPION)
+        if alias is not None and champion is not None and alias.tags.get(NETWORK_TAG) != champion.sha256:
+            tags = alias.tags
+            reason = tags.get(REASON_TAG, "the alias was moved in MLflow")
+            return [_promoted(workspace, alias, PROMOTED, tags.get(REVIEWER_TAG, "MLflow"), reason)]
+        for version in all_versions(workspace):
+            tags = version.tags
+            if tags.get(REVIEW_TAG) != APPROVED or PROMOTED_TAG in tags:
+                continue
+            if alias is not None and int(version.version) <= int(alias.version):
+                break
+            if tags.get(CHECK_TAG) == REFUSED_BY_CHECK:
+                log.warning("%s version %s is approved, but the check refused it: left.", version.name, version.version)
+                continue
+            reviewer = tags.get(REVIEWER_TAG, "a person in MLflow")
+            return [_promoted(workspace, version, PROMOTED, reviewer, tags.get(REASON_TAG, "approved in MLflow"))]
+    return []
+
+
+def rollback(workspace: Workspace, reviewer: str, reason: str, to: int | str | None = None) -> TrailEntry:
+    """Make an earlier version champion again: `to`, or the one before the present champion.
+
+    Raises
+    ------
+    DeepExp3DError
+        Reviewer or reason is empty, there is no earlier champion, no such version, or it is champion already.
+    ModelMismatchError
+        It is no DeepExp3D.
+    StorageUnreachableError, CredentialsMissingError
+        The registry does not answer, or refuses.
+    """
+    _signed(reviewer, reason)
+    with _deciding(workspace):
+        if to is None:
+            earlier = previous_champion(read_trail(workspace))
+            version = None if earlier is None else version_of(workspace, earlier)
+            if version is None:
+                raise DeepExp3DError(
+                    f"{registered_name(workspace)}: there is no earlier champion to go back to; name a version by --to."
+                )
+        else:
+            version = get_version(workspace, to)
+        champion = current_champion(workspace)
+        alias = version_of_alias(workspace, CHAMPION)
+        settled = champion is not None and champion.sha256 == version.tags.get(NETWORK_TAG)
+        if settled and alias is not None and alias.version == version.version:
+            raise DeepExp3DError(f"{version.name} version {version.version} is the champion already; name another.")
+        return _promoted(workspace, version, ROLLED_BACK, reviewer, reason)
+
+
+def _pending(workspace: Workspace, version: Any) -> PendingReview:
+    tags = dict(version.tags)
+    with experiments.reaching(workspace):
+        experiment = client(workspace).get_run(version.run_id).info.experiment_id
+    return PendingReview(
+        version=int(version.version),
+        check=tags.get(CHECK_TAG, ""),
+        outcome=tags.get("outcome", ""),
+        regressions=tuple(filter(None, tags.get("regressions", "").split("; "))),
+        compared_with=tags.get("compared_with", ""),
+        created=version.creation_timestamp / 1000,
+        link=experiments.run_link(workspace, experiment, version.run_id),
+        tags=tags,
+    )
+
+
+@contextmanager
+def _deciding(workspace: Workspace) -> Iterator[None]:
+    """One decision at a time."""
+    try:
+        with FileLock(workspace.path(".dvc", "registry-decision.lock"), timeout=120):
+            yield
+    except Timeout:
+        raise DeepExp3DError("somebody else's decision has been under way for two minutes; try again.") from None
+
+
+def _signed(reviewer: str, reason: str) -> None:
+    if not reviewer.strip() or not reason.strip():
+        raise DeepExp3DError("a decision needs the reviewer's name and a reason; give both.")
+
+
+def _decide(workspace: Workspace, version: Any, event: str, reviewer: str, reason: str) -> None:
+    _signed(reviewer, reason)
+    if decided := version.tags.get(REVIEW_TAG):
+        raise DeepExp3DError(
+            f"{version.name} version {version.version}: {version.tags.get(REVIEWER_TAG, 'somebody')} has {decided} it "
+            f"already ({version.tags.get(REASON_TAG, 'no reason given')})."
+        )
+    sha256 = version.tags.get(NETWORK_TAG, "")
+    # The decision's own tag comes last: without it nothing follows.
+    tags = {REVIEWER_TAG: reviewer, REASON_TAG: reason, REVIEWED_TAG: now(), REVIEW_TAG: event}
+    _tag(workspace, version, tags)
+    append_to_trail(workspace, event, version=str(version.version), sha256=sha256, reviewer=reviewer, reason=reason)
+
+
+def _promoted(workspace: Workspace, version: Any, event: str, reviewer: str, reason: str) -> TrailEntry:
+    """Move the alias and write the line. Killed in between, the alias is ahead, and `promote_approved` catches up."""
+    version_files(workspace, version)
+    before = version_of_alias(workspace, CHAMPION)
+    _tag(workspace, version, {PROMOTED_TAG: now(), "promoted_by": reviewer, "promoted_reason": reason})
+    with experiments.reaching(workspace):
+        client(workspace).set_registered_model_alias(registered_name(workspace), CHAMPION, version.version)
+    if before is not None and before.version != version.version:
+        _tag(workspace, before, {"replaced_by": str(version.version)})
+    return append_to_trail(
+        workspace,
+        event,
+        version=str(version.version),
+        sha256=version.tags[NETWORK_TAG],
+        reviewer=reviewer,
+        reason=reason,
+    )
+
+
+def _tag(workspace: Workspace, version: Any, tags: dict[str, str]) -> None:
+    with experiments.reaching(workspace):
+        api = client(workspace)
+        for name, value in tags.items():
+            api.set_model_version_tag(version.name, version.version, name, value)
