@@ -59,10 +59,13 @@ class Features(StrEnum):
 
 
 class ProtocolName(StrEnum):
-    """How photographs are split into training and test."""
+    """How photographs, or people, are split into training and test."""
 
     paper = "paper"
     subject = "subject"
+    redrawn = "redrawn"
+    all = "all"
+    tenfold = "tenfold"
 
 
 class WithoutFace(StrEnum):
@@ -235,7 +238,10 @@ def landmarks(
     "`deepexp3d evaluate custom --root photographs --features shared_fit --features blendshapes --protocol subject "
     "--json custom.json`\n\n"
     "`deepexp3d evaluate srd15 --root SRD15 --json stress.json`\n\n"
-    "Protocols, features and what the paper leaves open: docs/emotion.md. Stress from videos: docs/stress.md."
+    "`deepexp3d evaluate bu3dfe --root BU_3DFE --pipeline depth --repeats 20 --out results/bu3dfe --json fusion.json`"
+    "\n\n"
+    "Protocols, features and what the paper leaves open: docs/emotion.md. Stress from videos: docs/stress.md. "
+    "Depth and colour of scans: docs/rgbd_networks.md."
 )
 def evaluate(
     benchmark: Annotated[str | None, typer.Argument(help="Its name, as `--list` shows it.", show_default=False)] = None,
@@ -245,7 +251,14 @@ def evaluate(
     ] = None,
     protocol: Annotated[
         list[ProtocolName] | None,
-        typer.Option(help="paper, or subject for folds by person; by default both, where people are known."),
+        typer.Option(
+            help="paper, or subject for folds by person; by default both, where people are known. Of bu3dfe one of "
+            "paper, redrawn, all and tenfold."
+        ),
+    ] = None,
+    pipeline: Annotated[
+        list[str] | None,
+        typer.Option(help="Of bu3dfe: depth, rgb_vgg19, fusion_vgg19, ...; by default as params.yaml says."),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures; folds go beside.")] = None,
     folds_file: Annotated[
@@ -271,9 +284,10 @@ def evaluate(
 ) -> None:
     """Accuracy on an emotion benchmark, by the paper's protocol and by one that keeps people apart."""
     from models.emotion.benchmark_tables import benchmarks_text, results_text
+    from orchestration import fusion_command
 
     if list_all:
-        print(benchmarks_text())
+        print(benchmarks_text(), _stress_entry(), fusion_command.list_entry(), sep="\n\n")
         return
     with _errors_in_a_line():
         from models.emotion.benchmark_evaluation import compare_features, known_protocols, open_benchmark
@@ -288,6 +302,29 @@ def evaluate(
                 raise DeepExp3DError(f"{STRESS}: has one protocol; leave out --features, --protocol and --folds.")
             print(_evaluate_stress(root, json_file, out, model, str(backend), repeats, seed, workers))
             return
+        if benchmark == fusion_command.BENCHMARK:
+            if features or model is not None:
+                raise DeepExp3DError(f"{benchmark}: learns from scans and photographs; leave out --features, --model.")
+            told = fusion_command.evaluate_fusion(
+                root,
+                protocols=[str(name) for name in protocol or ()],
+                pipelines=pipeline or (),
+                divisions_file=folds_file,
+                json_file=json_file,
+                out=out,
+                backend=str(backend),
+                repeats=repeats,
+                seed=seed,
+                workers=workers or len(os.sched_getaffinity(0)),
+                progress=partial(_progress_bar, unit=""),
+            )
+            print(told)
+            return
+        if pipeline or set(protocol or ()) - {ProtocolName.paper, ProtocolName.subject}:
+            raise DeepExp3DError(
+                f"{benchmark}: --pipeline and protocols other than paper and subject are those of "
+                f"{fusion_command.BENCHMARK}; leave them out."
+            )
         settings, default_seed = _evaluation_settings(repeats)
         folds = None if folds_file is None else Folds.load(folds_file)
         opened = open_benchmark(benchmark, root, seed=default_seed if seed is None else seed, folds=folds)
@@ -312,6 +349,31 @@ def evaluate(
         if out is not None:
             write_folder(results, out)
         print(results_text(results))
+
+
+@app.command(
+    epilog="Examples:\n\n`deepexp3d review`\n\n`deepexp3d review --reviewer Ada --port 8100 --project ~/faces`\n\n"
+    "Keys, tabs and what becomes of the verdicts: docs/review.md."
+)
+def review(
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="By default as params.yaml says: review.port.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; the default answers this machine alone.")
+    ] = "127.0.0.1",
+    reviewer: Annotated[
+        str | None, typer.Option(help="The name verdicts are written under; can be changed on the page.")
+    ] = None,
+    project: Annotated[Path | None, typer.Option(help="The project's folder, if it is not the present one.")] = None,
+    model: Annotated[str | None, typer.Option(help="The network for photos, as for predict.")] = None,
+) -> None:
+    """A page in the browser: judge fitted videos, try a photo, release networks."""
+    from assets.workspace import Workspace
+    from orchestration.review_page.server import serve_review_page
+
+    with _errors_in_a_line():
+        serve_review_page(Workspace.open(project), host=host, port=port, reviewer=reviewer, model=model)
 
 
 @app.command(
@@ -482,6 +544,23 @@ def _evaluation_settings(repeats: int | None):
 
     params = Workspace.open().params.emotion_classifier
     return EvaluationSettings(params.folds, repeats or params.repeats, params.search), params.seed
+
+
+def _stress_entry() -> str:
+    """The benchmark of videos for `--list`."""
+    from models.emotion.benchmark_tables import set_entry
+    from models.emotion.published import STRESS as PUBLISHED
+    from models.emotion.stress_videos import COLUMNS, MANIFEST
+
+    average = next(row.paper for row in PUBLISHED if row.phase is None)
+    return set_entry(
+        "SRD'15",
+        "its authors, on request; any videos in this form will do",
+        f"videos and a {MANIFEST} with the columns {', '.join(COLUMNS)}",
+        STRESS,
+        f"{average:.2f}",
+        ("stressful or not, by frame and by video; each phase for itself", "5 folds by subject, 10 repeats"),
+    )
 
 
 def _evaluate_stress(

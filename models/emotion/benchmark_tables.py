@@ -39,6 +39,12 @@ def benchmarks_text() -> str:
     return "\n\n".join(parts)
 
 
+def set_entry(title: str, source: str, layout: str, benchmark: str, published: str, descriptions: Sequence[str]) -> str:
+    """A benchmark with a protocol of its own, in the form of `benchmarks_text`; `published` is in per cent."""
+    lines = [title, _entry("from", source), _entry("root", layout), f"  {benchmark}, published: {published} %"]
+    return "\n".join([*lines, *(_entry("", text, 6) for text in descriptions)])
+
+
 def _entry(name: str, text: str, indent: int = 2) -> str:
     start = f"{'':{indent}}{name}  " if name else " " * indent
     return fill(text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
