@@ -172,11 +172,12 @@ def calibration_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 
 
 def _pictures(model: MorphableModel, settings: ZeroShotSettings, seed: int) -> Iterator:
     from models.rendering.settings import SyntheticImageSettings
-    from models.rendering.synthetic_images import render_emotion_image
+    from models.rendering.synthetic_images import posing_subject, render_emotion_image
 
     style = SyntheticImageSettings(
         intensity=settings.intensity, yaw_spread=settings.yaw_spread, resting_spread=settings.resting_spread
     )
     for person in range(settings.people):
+        someone = posing_subject(model, person, seed, style)
         for emotion in EMOTIONS:
-            yield render_emotion_image(model, emotion, person, seed=seed, settings=style)
+            yield render_emotion_image(model, emotion, person, seed=seed, settings=style, person=someone)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.emotion import SETS, key_of, measure_protocol, shuffled
+from benchmarks.emotion import SETS, key_of, made_up_people, measure_protocol, measure_search, shuffled
 from models.emotion.benchmark_evaluation import OpenedBenchmark
 from models.emotion.benchmarks import BENCHMARKS
 from models.emotion.datasets.contents import DatasetContents, Photograph
@@ -55,3 +55,16 @@ def test_the_protocol_is_timed_as_a_whole():
     figures = measure_protocol(42, settings, workers=1)
     assert set(figures) == {"protocol_seconds_42"}
     assert figures["protocol_seconds_42"] > 0
+
+
+def test_what_the_search_is_worth_is_told_beside_a_plain_machine():
+    settings = EvaluationSettings(folds=2, search=SearchSettings(evaluations=2, initial_evaluations=1, folds=2))
+    figures = measure_search(8, 1, settings, workers=1)
+    assert set(figures) == {"plain_svm", "tuned", "tuned_5_folds"}
+    assert all(1 / 7 < value <= 1 for value in figures.values())
+
+
+def test_made_up_people_show_every_emotion_once():
+    features, labels, people = made_up_people(5, seed=1)
+    assert features.shape == (35, 28)
+    assert all(sorted(labels[people == person]) == sorted(EMOTIONS) for person in range(5))
