@@ -9,6 +9,7 @@ from pathlib import Path
 import prometheus_client
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from models.errors import DeepExp3DError
 from models.serving.loading import load_predictors
@@ -84,11 +85,12 @@ def serve(
         # uvicorn hands a signal on once it has ended in good order; by then there is nothing left to stop.
         for sign in (signal.SIGINT, signal.SIGTERM):
             signal.signal(sign, lambda *_: None)
-        uvicorn.Server(_configuration(app, settings)).run(sockets=[listener])
+        uvicorn.Server(server_configuration(app, settings)).run(sockets=[listener])
         log.info("stopped")
 
 
-def _configuration(app, settings: ServingSettings) -> uvicorn.Config:
+def server_configuration(app: ASGIApp, settings: ServingSettings) -> uvicorn.Config:
+    """How uvicorn runs the service: quietly, and with an end to everybody's patience."""
     # uvicorn speaks of every connection and start; the service's own lines say more.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     return uvicorn.Config(

@@ -1,12 +1,14 @@
 """Files of every kind are read alike, and what cannot be read says why."""
 
+import io
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from models.errors import ImageError
-from models.expression.images import read_image, read_photograph
+from models.expression.images import decode_photograph, read_image, read_photograph
 
 
 @pytest.fixture
@@ -151,3 +153,47 @@ def test_more_pixels_than_anybody_has_are_refused_before_they_are_decoded(tmp_pa
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b""))
     with pytest.raises(ImageError, match=r"bomb\.png: is too large"):
         read_image(tmp_path / "bomb.png")
+
+
+def encoded(image: np.ndarray, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_what_a_stranger_sends_is_read_as_from_a_file(picture, tmp_path):
+    data = encoded(picture, "JPEG", quality=90)
+    (tmp_path / "file.jpg").write_bytes(data)
+    sent = decode_photograph(data, "sent.jpg", max_side=100, max_pixels=10**6)
+    stored = read_photograph(tmp_path / "file.jpg", max_side=100)
+    assert (sent.image == stored.image).all()
+    assert (sent.scale == stored.scale).all()
+
+
+def test_a_stranger_may_not_choose_among_all_decoders(picture):
+    with pytest.raises(ImageError, match="sent: is no JPEG, PNG, WEBP, BMP, GIF image"):
+        decode_photograph(encoded(picture, "TIFF"), "sent", max_pixels=10**6)
+
+
+def test_pixels_beyond_the_limit_are_refused_by_the_files_head(picture):
+    height, width = picture.shape[:2]
+    with pytest.raises(ImageError, match=f"sent: {width} x {height} pixels are more than 0.001 million; scale it down"):
+        decode_photograph(encoded(picture, "PNG"), "sent", max_pixels=1000)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF"])
+def test_damaged_bytes_are_called_damaged_or_read_and_nothing_else(picture, kind):
+    whole = encoded(picture[::2, ::2], kind)
+    rng = np.random.default_rng(3)
+    refused = 0
+    for _ in range(60):
+        data = bytearray(whole[: rng.integers(1, len(whole) + 1)])
+        for place in rng.integers(0, len(data), rng.integers(0, 12)):
+            data[place] = rng.integers(256)
+        try:
+            image = decode_photograph(bytes(data), "sent", max_side=64, max_pixels=10**6).image
+            assert image.dtype == np.uint8
+            assert max(image.shape[:2]) <= 64
+        except ImageError:
+            refused += 1
+    assert refused > 0
