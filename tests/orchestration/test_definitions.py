@@ -24,6 +24,7 @@ GROUPS = {
         *("rendered_faces", "deepexp3d", "four_dfab_samples", "deepexp3d_finetuned", "expression_evaluation"),
         "deepexp3d_export",
     },
+    "registry": {"frozen_test_set", "challenger_review", "champion", "expression_drift"},
     "emotion": {"rendered_benchmarks", *BENCHMARK_STAGES, "stress_detection", "view_invariance"},
     "rgbd": {"bu3dfe_scans", "depth_maps", "rgbd_networks", "rgbd_evaluation"},
     "report": {"results_report"},
@@ -45,18 +46,20 @@ MADE_FROM = {
     "expression_evaluation": {"deepexp3d", "deepexp3d_finetuned"},
     "deepexp3d_export": {"deepexp3d", "deepexp3d_finetuned", "expression_evaluation"},
     "benchmark_images": {"rendered_benchmarks"},
-    "expression_vectors": {"benchmark_images", "deepexp3d_export"},
+    "challenger_review": {"deepexp3d_export", "frozen_test_set"},
+    "champion": {"challenger_review"},
+    "expression_drift": {"champion", "pruned_videos"},
+    "expression_vectors": {"benchmark_images", "champion"},
     "emotion_classifier": {"benchmark_images", "expression_vectors"},
-    "stress_detection": {"deepexp3d_export", "rendered_benchmarks"},
-    "view_invariance": {"deepexp3d_export", "rendered_benchmarks"},
-    "depth_maps": {"bu3dfe_scans"},
+    "stress_detection": {"champion", "rendered_benchmarks"},
+    "view_invariance": {"champion", "rendered_benchmarks"},
+    "bu3dfe_scans": {"morphable_model"},
+    "depth_maps": {"bu3dfe_scans", "landmark_weights"},
     "rgbd_networks": {"depth_maps"},
-    "rgbd_evaluation": {"rgbd_networks"},
-    "results_report": {"emotion_classifier", "expression_evaluation", "rgbd_evaluation"},
+    "rgbd_evaluation": {"depth_maps", "rgbd_networks"},
+    "results_report": {"emotion_classifier", "expression_evaluation", "depth_maps", "rgbd_evaluation"},
 }
 BATCHES = ("raw_videos", "landmarks", "tracked_landmarks", "reconstructions")
-# Stages that only say which licensed data set they need have no data to check.
-AWAITING_DATA = GROUPS["rgbd"]
 BENCHMARKS = [
     *("radfd_frontal", "radfd_semiprofile", "kdef_frontal", "kdef_semiprofile"),
     *("rafdb", "cfee", "ckplus", "synthetic", "custom"),
@@ -116,7 +119,7 @@ def test_videos_go_by_batches_and_benchmarks_by_name(graph):
 
 def test_every_asset_that_holds_data_has_a_check(graph):
     checked = names(key.asset_key for key in graph.asset_check_keys)
-    assert checked == names(graph.materializable_asset_keys) - AWAITING_DATA
+    assert checked == names(graph.materializable_asset_keys)
 
 
 def test_every_step_is_a_job_of_its_assets(defs):
@@ -130,8 +133,8 @@ def test_every_step_is_a_job_of_its_assets(defs):
 def test_retraining_is_scheduled_and_new_videos_are_sensed(defs):
     schedule = defs.resolve_schedule_def("weekly_retraining")
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert schedule.cron_schedule == params["automation"]["retraining_cron"]
-    assert schedule.job_name == "retrain"
+    assert schedule.cron_schedule == params["retraining"]["cron"]
+    assert schedule.job_name == "retraining"
     assert defs.resolve_sensor_def("new_videos").job_name == "facevid_batches"
 
 
