@@ -125,8 +125,8 @@ def predict(
     model: Annotated[
         str | None,
         typer.Option(
-            help="deepexp3d-resnet50, deepexp3d-small, or a folder of an exported network; by default DEEPEXP3D_MODEL, "
-            "else the project's latest, else the first of the two that is there."
+            help="deepexp3d-resnet50, deepexp3d-small, a folder of an exported network, or champion or challenger of "
+            "the registry; by default DEEPEXP3D_MODEL, else the project's, else the first of the two that is there."
         ),
     ] = None,
     features_only: Annotated[bool, typer.Option(help="The 28 coefficients alone: needs no classifier.")] = False,
@@ -156,7 +156,7 @@ def predict(
             check_table_name(out)
         threads = threads or len(os.sched_getaffinity(0))
         predictor = Predictor.load(
-            model,
+            _named_model(model),
             features_only=features_only,
             backend=str(backend),
             runtime=str(runtime),
@@ -518,6 +518,81 @@ def _serving_settings():
     if "DEEPEXP3D_ROOT" in os.environ or any((folder / "params.yaml").exists() for folder in (here, *here.parents)):
         return Workspace.open().params.serving
     return ServingSettings()
+
+
+Version = Annotated[int, typer.Argument(min=1, help="Number in the registry, as `deepexp3d versions` shows it.")]
+ReviewerOption = Annotated[str, typer.Option(help="Who decides.")]
+ReasonOption = Annotated[str, typer.Option(help="Why: it stands in the trail.")]
+
+
+@app.command(epilog="Life of a network from training to champion and back: docs/registry.md.")
+def versions() -> None:
+    """The registry: who is champion, which networks wait for a person, and what happened before."""
+    from assets.workspace import Workspace
+    from orchestration.registry_commands import versions_text
+
+    with _errors_in_a_line():
+        print(versions_text(Workspace.open()))
+
+
+@app.command(epilog='Example:\n\n`deepexp3d approve 7 --reviewer Ada --reason "better at large angles"`')
+def approve(version: Version, reviewer: ReviewerOption, reason: ReasonOption) -> None:
+    """Let a challenger become champion."""
+    from assets.workspace import Workspace
+    from orchestration.registry_commands import approve_and_promote
+
+    with _errors_in_a_line():
+        print(approve_and_promote(Workspace.open(), version, reviewer, reason))
+
+
+@app.command(epilog='Example:\n\n`deepexp3d refuse 7 --reviewer Ada --reason "smiles read as fear"`')
+def refuse(version: Version, reviewer: ReviewerOption, reason: ReasonOption) -> None:
+    """Keep a challenger from becoming champion."""
+    from assets.registry_review import refuse
+    from assets.workspace import Workspace
+
+    with _errors_in_a_line():
+        refuse(Workspace.open(), version, reviewer, reason)
+        print(f"version {version} is refused")
+
+
+@app.command(
+    epilog='Examples:\n\n`deepexp3d rollback --reviewer Ada --reason "flicker in the field"`\n\n'
+    '`deepexp3d rollback --to 3 --reviewer Ada --reason "last one that was good"`'
+)
+def rollback(
+    reviewer: ReviewerOption,
+    reason: ReasonOption,
+    to: Annotated[int | None, typer.Option(min=1, help="A version; by default the champion before.")] = None,
+) -> None:
+    """Make an earlier network champion again."""
+    from assets.workspace import Workspace
+    from orchestration.registry_commands import roll_back_and_use
+
+    with _errors_in_a_line():
+        print(roll_back_and_use(Workspace.open(), reviewer, reason, to))
+
+
+@app.command()
+def upload() -> None:
+    """Deliver to MLflow what had to wait, because it was out of reach."""
+    from assets.experiment_record import deliver_waiting
+    from assets.workspace import Workspace
+
+    with _errors_in_a_line():
+        delivered = deliver_waiting(Workspace.open())
+        print("\n".join(f"{folder.name}: delivered" for folder in delivered) or "nothing waits")
+
+
+def _named_model(model: str | None) -> str | Path | None:
+    """A network by its name: those of the registry by where their files are."""
+    from assets.model_registry import CHALLENGER, CHAMPION, model_of_name
+
+    if model not in (CHAMPION, CHALLENGER):
+        return model
+    from assets.workspace import Workspace
+
+    return model_of_name(Workspace.open(), model)
 
 
 def _project_model():
