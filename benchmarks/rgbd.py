@@ -2,6 +2,9 @@
 
 python -m benchmarks.rgbd --json FILE
 
+Sets with pairs, features and finished repeats are kept where --sets says, and a killed benchmark goes on from there. By
+default it takes some 16 minutes of two idle cores, with --starred and --beyond (projected from its parts).
+
 People are rendered in BU-3DFE's layout twice, in the studio's light and each photograph in a light of its own. Networks
 learn from the first and are asked for both: depth should hold where colour does not. What is measured of rendered
 people says how pipelines compare, and nothing of what they reach on real ones.
@@ -14,11 +17,14 @@ import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from assets.batches import chained
+from assets.depth_maps import PreparedScans, prepare_scans
 from assets.landmark_correspondence import load_detector_model
 from assets.workspace import Workspace
 from models.expression.predictor import Predictor
@@ -27,14 +33,13 @@ from models.rgbd.datasets import read_scans
 from models.rgbd.evaluation import evaluate_rgbd
 from models.rgbd.network_settings import EarlyStopping, RgbdEvaluationSettings, RgbdHardware, RgbdTrainingSettings
 from models.rgbd.pipelines import CLASSES, COLOUR_FEATURES, DEPTH_SIZE, PAPER_PIPELINES, PIPELINES
-from models.rgbd.preparation import prepare_pair
 from models.rgbd.protocol import INTENSITIES
 from models.rgbd.range_image import RangeImage, range_image
 from models.rgbd.reconstructed_depth import with_reconstructions
 from models.rgbd.registration import mean_distance, register
 from models.rgbd.rendered_scans import rendered_scans, write_rendered_bu3dfe
 from models.rgbd.result import AS_TRAINED, RgbdResult
-from models.rgbd.samples import RgbdSamples, assemble_samples
+from models.rgbd.samples import RgbdSamples
 from models.rgbd.settings import RenderedScanSettings
 from models.rgbd.training import train_pipeline
 from models.storage import written_whole
@@ -56,26 +61,39 @@ def show(items: Iterable, name: str, total: int | None) -> Iterable:
 
 
 def rendered_set(folder: Path, light: str, model: MorphableModel, people: int, workers: int) -> Path:
-    """The folder of a rendered set, made if it is not there."""
+    """The folder of a rendered set of strong expressions, made if it is not there."""
     root = folder / f"{light}-{people}"
     if not root.exists():
-        settings = RenderedScanSettings(light=light)
+        settings = RenderedScanSettings(light=light, levels=INTENSITIES)
         write_rendered_bu3dfe(root, model, people=people, seed=SEED, settings=settings, workers=workers)
     return root
 
 
-def samples_of(root: Path, workers: int) -> RgbdSamples:
-    """Samples of a rendered set's strong expressions, kept beside it."""
-    scans = [
-        scan for scan in read_scans("bu3dfe", root).scans if scan.emotion in CLASSES and scan.intensity in INTENSITIES
-    ]
-    path = root.with_suffix(".npz")
-    if not path.exists():
-        assembled = assemble_samples(scans, prepare_pair, synthetic=True, workers=workers, progress=show)
-        for problem in assembled.problems:
-            print(problem)
-        assembled.samples.save(path)
-    return RgbdSamples.load(path)
+def prepared_set(workspace: Workspace, root: Path, workers: int) -> PreparedScans:
+    """Registered pairs of a rendered set, each kept beside it as soon as it is finished."""
+    depth_maps, landmarks = workspace.params.depth_maps, workspace.params.landmarks
+    prepared = prepare_scans(
+        read_scans("bu3dfe", root).scans,
+        depth_maps,
+        landmarks,
+        synthetic=True,
+        folder=root.with_name(f"{root.name}-pairs"),
+        fingerprint=chained(depth_maps.model_dump_json(), landmarks.model_dump_json(), version("deepexp3d")),
+        workers=workers,
+    )
+    for problem in prepared.assembled.problems:
+        print(problem)
+    return prepared
+
+
+def registration_figures(light: str, prepared: PreparedScans) -> dict[str, float]:
+    """How well pairs were registered from no other start than detected landmarks, and how many were left out."""
+    kept = prepared.table[prepared.table.status == "ok"]
+    return {
+        f"{light}_pair_px_median": float(kept.error_px.median()),
+        f"{light}_pair_px_90": float(kept.error_px.quantile(0.9)),
+        f"{light}_pairs_left_out_share": 1 - len(kept) / len(prepared.table),
+    }
 
 
 def common_faces(one: RgbdSamples, other: RgbdSamples) -> tuple[RgbdSamples, RgbdSamples]:
@@ -162,7 +180,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here as one flat object")
     parser.add_argument("--project", type=Path, help="a project with a face model; else the nearest")
     parser.add_argument("--sets", type=Path, help="folder to keep rendered sets, features and finished repeats in")
-    parser.add_argument("--people", type=int, default=20, help="rendered people")
+    parser.add_argument("--people", type=int, default=12, help="rendered people")
     parser.add_argument("--repeats", type=int, default=5, help="divisions of people; the paper has 200")
     parser.add_argument("--protocol", default="paper", help="paper, redrawn, all or tenfold")
     parser.add_argument("--epochs", type=int, default=25, help="of each training, at most; the paper has 1000")
@@ -177,13 +195,14 @@ def main() -> None:
     parser.add_argument("--model", help="network of the reconstructions: a shipped one's name, or a folder")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
-    model = load_detector_model(Workspace.open(arguments.project))
+    workspace = Workspace.open(arguments.project)
+    model = load_detector_model(workspace)
     figures = measure_times(RgbdHardware(threads=os.cpu_count() or 1))
     figures |= measure_registration(model, arguments.pairs)
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.sets or Path(temporary)
-        result = compare(arguments, model, folder)
-    figures |= accuracies(result) | {"people": result.people, "repeats": result.repeats}
+        result, pairs = compare(arguments, workspace, model, folder)
+    figures |= pairs | accuracies(result) | {"people": result.people, "repeats": result.repeats}
     print(result.text())
     for name, value in figures.items():
         print(f"{name:50} {value:.4f}")
@@ -192,14 +211,21 @@ def main() -> None:
             path.write_text(json.dumps({name: round(value, 6) for name, value in figures.items()}, indent=1) + "\n")
 
 
-def compare(arguments: argparse.Namespace, model: MorphableModel, folder: Path) -> RgbdResult:
-    """All pipelines that are asked for, under both lights."""
+def compare(
+    arguments: argparse.Namespace, workspace: Workspace, model: MorphableModel, folder: Path
+) -> tuple[RgbdResult, dict[str, float]]:
+    """All pipelines that are asked for, under both lights; and how well pairs were registered in either."""
     begin = time.monotonic()
-    studio, changed = (
-        samples_of(rendered_set(folder, light, model, arguments.people, arguments.workers), arguments.workers)
+    prepared = {
+        light: prepared_set(
+            workspace, rendered_set(folder, light, model, arguments.people, arguments.workers), arguments.workers
+        )
         for light in LIGHTS
-    )
-    studio, changed = common_faces(studio, changed)
+    }
+    figures = {}
+    for light, pairs in prepared.items():
+        figures |= registration_figures(light, pairs)
+    studio, changed = common_faces(*(pairs.assembled.samples for pairs in prepared.values()))
     pipelines, problems = list(FUSED), []
     if arguments.starred:
         pipelines = list(PAPER_PIPELINES)
@@ -215,7 +241,7 @@ def compare(arguments: argparse.Namespace, model: MorphableModel, folder: Path) 
     settings = RgbdEvaluationSettings(
         protocol=arguments.protocol, repeats=arguments.repeats, people=arguments.people, seed=SEED
     )
-    return evaluate_rgbd(
+    result = evaluate_rgbd(
         studio,
         pipelines=pipelines,
         settings=replace(settings, training=training),
@@ -226,6 +252,7 @@ def compare(arguments: argparse.Namespace, model: MorphableModel, folder: Path) 
         problems=problems,
         progress=show,
     )
+    return result, figures
 
 
 if __name__ == "__main__":

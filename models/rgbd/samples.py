@@ -1,6 +1,6 @@
 """Registered pairs of colour and depth as the networks take them, in one file."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from models.rgbd.preparation import PreparedPair
 
 COLOUR_SIZE = 224
-
-Progress = Callable[[Iterable, str, int | None], Iterable]
 
 
 @dataclass(frozen=True)
@@ -120,39 +118,6 @@ class AssembledSamples:
     problems: tuple[str, ...]
 
 
-def assemble_samples(
-    scans: Sequence["Scan"],
-    prepare: Callable[["Scan"], "PreparedPair"],
-    *,
-    synthetic: bool = False,
-    workers: int = 1,
-    progress: Progress | None = None,
-) -> AssembledSamples:
-    """Samples of the scans that show one of `CLASSES`; those that cannot be prepared are named, and the rest goes on.
-
-    Parameters
-    ----------
-    scans : of any emotion; neutral faces are no part of the six classes
-    prepare : makes a pair of a scan, as `models.rgbd.preparation.prepare_pair`
-    synthetic : whether the scans are rendered
-    workers : processes
-    progress : wraps what is gone through, given it, its name and its length; may show a bar
-
-    Raises
-    ------
-    DatasetError
-        None of them can be prepared.
-    """
-    from joblib import Parallel, delayed
-
-    wanted = [scan for scan in scans if scan.emotion in CLASSES]
-    show = progress or (lambda items, name, total: items)
-    jobs = (delayed(_sample)(scan, prepare) for scan in wanted)
-    outcomes = Parallel(n_jobs=workers, return_as="generator")(jobs)
-    shown = show(outcomes, "depth maps", len(wanted))
-    return gathered_samples(zip(wanted, shown, strict=True), synthetic=synthetic)
-
-
 def gathered_samples(
     outcomes: Iterable[tuple["Scan", tuple[np.ndarray, np.ndarray] | DeepExp3DError]], *, synthetic: bool
 ) -> AssembledSamples:
@@ -191,12 +156,3 @@ def gathered_samples(
 def sample_of(pair: "PreparedPair") -> tuple[np.ndarray, np.ndarray]:
     """The face of a registered pair as networks take it: colour (224, 224, 3) uint8 and depth (64, 64) float32."""
     return colour_input(pair.colour, pair.box), depth_input(pair.depth, pair.box)
-
-
-def _sample(
-    scan: "Scan", prepare: Callable[["Scan"], "PreparedPair"]
-) -> tuple[np.ndarray, np.ndarray] | DeepExp3DError:
-    try:
-        return sample_of(prepare(scan))
-    except DeepExp3DError as error:
-        return error

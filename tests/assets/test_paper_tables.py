@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from assets import results_report
-from assets.paper_tables import gather_measurements, provenance
+from assets.paper_tables import fusion_measurements, gather_measurements, provenance
 from assets.stage import embedded_picture, skipped
 from models.emotion.report.measurements import Measurements
 from models.emotion.report.tables import Kind, all_tables
+from models.rgbd.report_tables import fusion_tables
 from models.storage import written_whole
 
 
@@ -37,6 +38,13 @@ def test_a_project_without_results_measures_nothing_and_knows_why(project):
     assert measured.not_run["rafdb"] == "put IT at data/datasets/it"
     assert measured.benchmark_titles["kdef_semiprofile"] == "KDEF, semi-profile"
     assert (measured.inference, measured.stress, measured.views, measured.expression) == (None, None, {}, None)
+
+
+def test_why_the_fusion_was_not_measured_is_known_as_its_figures_are(project):
+    skipped(project, "rgbd_evaluation", "skipped: put BU-3DFE at data/datasets/bu3dfe")
+    assert fusion_measurements(project) == (None, "put BU-3DFE at data/datasets/bu3dfe")
+    put(project, {"results": []}, "data", "rgbd_evaluation", "metrics.json")
+    assert fusion_measurements(project) == ({"results": []}, None)
 
 
 def test_results_are_found_where_the_stages_write_them(project):
@@ -120,6 +128,7 @@ def page(tmp_path):
             emotion=emotion,
             stress=measured.stress,
             views=measured.views,
+            fusion={"pictures": {"depth over a photograph": picture}, "synthetic": True, "accuracies": {}},
             skipped=[{"assets": ["stress_detection"], "reason": "skipped: put <it> there"}],
             timings={"deepexp3d": 12.3},
             summary={
@@ -127,7 +136,7 @@ def page(tmp_path):
                 "wall_seconds_total": 1.0,
             },
             overlays=[],
-            tables=all_tables(measured),
+            tables=(*all_tables(measured), *fusion_tables(None)),
             made_from=[("date", "today"), ("machine", "one & only"), ("md5 of data/raw_videos", "0123")],
             picture=embedded_picture,
             model_picture=picture,
@@ -140,7 +149,7 @@ def page(tmp_path):
 
 def test_the_page_holds_every_table_and_needs_no_other_file(page):
     html = page(Measurements())
-    for table in all_tables(Measurements()):
+    for table in (*all_tables(Measurements()), *fusion_tables(None)):
         assert f'id="{table.name}"' in html
     assert html.count("not run: data absent") > 10
     assert "97.65 ± 1.00" in html
@@ -155,3 +164,4 @@ def test_the_page_marks_synthetic_figures_in_words(page):
     measured = Measurements(views={"kdef": {"semi_profile": view, "views": [view], "synthetic": True}})
     assert f'<td class="{Kind.SYNTHETIC} number">0.250<sup>synthetic</sup></td>' in page(measured)
     assert "<sup>synthetic</sup>" not in page(Measurements())
+    assert 'depth over a photograph <span class="synthetic">(synthetic)</span>' in page(Measurements())

@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import DatasetError, ScanError
 from models.rgbd.contents import Scan
-from models.rgbd.samples import RgbdSamples, assemble_samples
+from models.rgbd.samples import RgbdSamples, gathered_samples, sample_of
 from tests.models.rgbd.made_up_samples import made_up_samples
 
 
@@ -51,15 +51,14 @@ def pair(brightness: int) -> SimpleNamespace:
     )
 
 
-def prepare(one: Scan) -> SimpleNamespace:
-    if one.subject == "F0002":
-        raise ScanError("vertices are not numbers.", "NaN vertices")
-    return pair(int(one.subject[1:]))
-
-
-def test_scans_that_cannot_be_prepared_are_named_and_the_rest_goes_on():
-    scans = [scan("F0010", "happy"), scan("F0002", "sad"), scan("F0003", "neutral"), scan("F0030", "angry")]
-    assembled = assemble_samples(scans, prepare, synthetic=True)
+def test_pairs_become_samples_and_scans_without_one_are_named():
+    refused = ScanError("vertices are not numbers.", "NaN vertices")
+    outcomes = [
+        (scan("F0010", "happy"), sample_of(pair(10))),
+        (scan("F0002", "sad"), refused),
+        (scan("F0030", "angry"), sample_of(pair(30))),
+    ]
+    assembled = gathered_samples(outcomes, synthetic=True)
     samples = assembled.samples
     assert samples.subjects.tolist() == ["F0010", "F0030"]
     assert samples.labels.tolist() == ["happy", "angry"]
@@ -72,4 +71,4 @@ def test_scans_that_cannot_be_prepared_are_named_and_the_rest_goes_on():
 
 def test_nothing_that_can_be_prepared_is_an_error_that_names_why():
     with pytest.raises(DatasetError, match="F0002 sad 3"):
-        assemble_samples([scan("F0002", "sad")], prepare)
+        gathered_samples([(scan("F0002", "sad"), ScanError("it is broken."))], synthetic=True)

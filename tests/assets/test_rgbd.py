@@ -1,0 +1,121 @@
+"""From scans to Tables 1 and 2 as stages: on rendered people, and what is said where there are none."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from assets import depth_maps
+from assets.bu3dfe_scans import gather_scans, load_scans
+from assets.depth_maps import make_depth_maps
+from assets.rgbd_evaluation import evaluate_pipelines
+from assets.rgbd_networks import train_networks
+from assets.stage import skip_reason
+from models.rgbd.persistence import load_pipeline
+from models.rgbd.samples import RgbdSamples
+from tests.models.rgbd.stand_in_backbone import stand_in_backbone
+
+STAGES = (gather_scans, make_depth_maps, train_networks, evaluate_pipelines)
+
+
+@pytest.fixture(scope="module")
+def project(new_project, tmp_path_factory):
+    """A project in which rendered people have gone the whole way, one scan of them broken; and what stages told."""
+    workspace = new_project(
+        tmp_path_factory.mktemp("rgbd") / "project",
+        **{"rgbd_networks.pipelines": ["depth", "rgb_resnet50"], "bu3dfe_scans.rendered.people": 4},
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("models.rgbd.backbones", "models.rgbd.evaluation"):
+            patch.setattr(f"{module}.load_backbone", lambda name, *_, **__: stand_in_backbone(name))
+        told = {"gather_scans": gather_scans(workspace)}
+        broken = next(scan for scan in load_scans(workspace).scans if scan.emotion == "happy")
+        broken.scan.write_text("#VRML V2.0 utf8\nShape {")
+        told |= {stage.__name__: stage(workspace) for stage in STAGES[1:]}
+    return workspace, told
+
+
+def test_without_scans_every_stage_says_where_they_belong(new_project, tmp_path):
+    workspace = new_project(tmp_path / "project", **{"bu3dfe_scans.rendered.people": 0})
+    for stage in STAGES:
+        assert "data/datasets/bu3dfe" in stage(workspace).skipped
+    assert "data/datasets/bu3dfe" in skip_reason(workspace, "rgbd_evaluation")
+
+
+def test_a_set_of_ones_own_takes_the_place_of_rendered_people(project, new_project, tmp_path):
+    workspace = new_project(tmp_path / "project")
+    rendered = project[0].data("bu3dfe_scans", "rendered")
+    shutil.copytree(rendered / "M0001", workspace.data("datasets", "bu3dfe", "M0001"))
+    result = gather_scans(workspace)
+    assert result.metadata["data"] == "real"
+    assert result.metadata["people"] == 1
+    assert load_scans(workspace).scans[0].scan.is_relative_to(workspace.data("datasets", "bu3dfe"))
+
+
+def test_rendered_people_are_called_synthetic_at_every_stage(project):
+    workspace, told = project
+    assert {result.metadata["data"] for result in told.values()} == {"synthetic"}
+    assert load_scans(workspace).synthetic
+    assert told["gather_scans"].metadata["people"] == 4
+    assert "2,500 scans" in told["gather_scans"].metadata["differences from the published set"]
+
+
+def test_a_broken_scan_is_named_and_the_rest_goes_on(project):
+    workspace, told = project
+    table = pd.read_csv(workspace.data("depth_maps", "pairs.csv"))
+    refused = table[table.status != "ok"]
+    assert list(refused.emotion) == ["happy"]
+    assert refused.why.str.contains("F3D.wrl").all()
+    assert told["make_depth_maps"].metadata["pairs"] == len(table) - 1 == 47
+    assert np.isfinite(table.error_px[table.status == "ok"]).all()
+
+
+def test_pairs_that_are_finished_are_not_made_again(project, monkeypatch):
+    workspace, _ = project
+    before = workspace.data("depth_maps", "samples.npz").read_bytes()
+    made = []
+    monkeypatch.setattr(depth_maps, "_prepared", lambda job: made.append(job))
+    (workspace.data("depth_maps", "samples.npz")).unlink()
+    make_depth_maps(workspace)
+    assert made == []
+    assert workspace.data("depth_maps", "samples.npz").read_bytes() == before
+
+
+def test_networks_come_back_from_their_files_and_are_registered(project):
+    import mlflow
+    import onnxruntime
+
+    workspace, _ = project
+    network = load_pipeline(workspace.data("rgbd_networks", "depth"))
+    depth = RgbdSamples.load(workspace.data("depth_maps", "samples.npz")).depth[:3]
+    session = onnxruntime.InferenceSession(str(workspace.data("rgbd_networks", "depth", "network.onnx")))
+    (found,) = session.run(None, {"depth": depth})
+    np.testing.assert_allclose(found, network.probabilities({"depth": depth}), atol=1e-4)
+    client = mlflow.MlflowClient(f"sqlite:///{workspace.path('mlflow.db')}")
+    version = client.get_model_version_by_alias("rgbd-rgb-resnet50", "champion")
+    assert version.tags["data"] == "synthetic"
+    assert "random weights" in version.tags["weights of resnet50"]
+
+
+def test_the_evaluation_leaves_out_who_lacks_an_expression_and_says_so(project):
+    workspace, told = project
+    metrics = json.loads(workspace.data("rgbd_evaluation", "metrics.json").read_text())
+    assert metrics["synthetic"]
+    assert (metrics["people"], metrics["repeats"]) == (3, 1)
+    assert [one["pipeline"] for one in metrics["results"]] == ["depth", "rgb_resnet50"]
+    assert any("1 of 48 scans were left out" in problem for problem in metrics["problems"])
+    assert any("the paper's after 1000" in problem for problem in metrics["problems"])
+    assert "published" not in told["evaluate_pipelines"].metadata["accuracy, %"].columns
+    assert workspace.data("rgbd_evaluation", "confusion-depth.png").is_file()
+    assert workspace.data("rgbd_evaluation", "divisions.json").is_file()
+
+
+def test_too_few_people_are_told_instead_of_evaluated(project, new_project, tmp_path):
+    workspace = new_project(tmp_path / "project")
+    samples = RgbdSamples.load(project[0].data("depth_maps", "samples.npz"))
+    two = np.isin(samples.subjects, np.unique(samples.subjects)[-2:])
+    samples.at(two).save(workspace.data("depth_maps", "samples.npz"))
+    shutil.copy(project[0].data("depth_maps", "pairs.csv"), workspace.data("depth_maps", "pairs.csv"))
+    assert "3 are needed" in evaluate_pipelines(workspace).skipped
