@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 
-from models.errors import DeepExp3DError, OverloadedError
+from models.errors import DeepExp3DError, ModelMismatchError, OverloadedError
 from models.expression.images import decode_photograph
 from models.expression.prediction import SeenFrame, look_at, predict_seen, rows_of
 from models.expression.predictor import Predictor
@@ -166,11 +166,18 @@ class PredictionQueue:
 
         Raises
         ------
+        ModelMismatchError
+            They give other numbers than those before, which clients rely on.
         ValueError
             There are not as many as workers.
         """
         if len(predictors) != len(self._predictors):
             raise ValueError(f"{len(predictors)} predictors for {len(self._predictors)} workers.")
+        before, after = self._predictors[0].expression_size, predictors[0].expression_size
+        if after != before:
+            raise ModelMismatchError(
+                f"a network of {after} coefficients cannot take the place of one of {before}; start the service anew."
+            )
         self._predictors = list(predictors)
 
     def close(self, seconds: float) -> None:

@@ -1,11 +1,24 @@
-"""Which model is served: by its name, by its folder, or the champion of the registry."""
+"""Which model is served: by its name, by its folder, or the one that the registry points to, as it changes."""
 
+import logging
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from assets.model_registry import CHALLENGER, CHAMPION, model_of_name
+from assets.workspace import Workspace
+from models.errors import WeightsMissingError
+from models.expression.predictor import Predictor
 from models.expression.runtime import NETWORK
 from models.expression.shipped import model_folder
 from models.packages import sha256_of
+from models.serving.prediction_queue import PredictionQueue
+
+log = logging.getLogger(__name__)
+
+# Names of models that change with the registry.
+ALIASES = (CHAMPION, CHALLENGER)
 
 
 @dataclass(frozen=True)
@@ -14,7 +27,7 @@ class ServedModel:
 
     Attributes
     ----------
-    name : what it is called
+    name : what it is called: a shipped network's name, its folder's, or the alias in the registry
     version : the first digits of its file's SHA-256: the same file has the same version everywhere
     folder : that holds `network.onnx` and its classifier
     """
@@ -24,15 +37,76 @@ class ServedModel:
     folder: Path
 
 
-def find_model(model: Path | str | None = None) -> ServedModel:
+def find_model(model: str | None = None) -> ServedModel:
     """The model that a name or path means, as `deepexp3d predict --model` understands it.
 
     Raises
     ------
     WeightsMissingError
         There is no such model.
+    DeepExp3DError
+        The registry has no such alias, points to something else, or cannot be asked.
     """
-    folder = model_folder(model)
+    alias = model if model in ALIASES else None
+    folder = model_folder(model_of_name(Workspace.open(), alias) if alias else model)
     network = folder / NETWORK
-    version = sha256_of(network)[:12] if network.is_file() else ""
-    return ServedModel(folder.resolve().name, version, folder)
+    if not network.is_file():
+        raise WeightsMissingError(f"{network}: there is no such file; name an exported network's folder.")
+    return ServedModel(alias or folder.resolve().name, sha256_of(network)[:12], folder)
+
+
+class ModelFollower:
+    """Lets a queue answer with whatever model a name means at present.
+
+    A model that cannot be had or does not fit is logged, and the one before goes on answering.
+
+    Parameters
+    ----------
+    queue : whose predictors are replaced
+    served : the model that they are of now
+    find : gives the model that should answer
+    load : gives its predictors
+    every_s : seconds between two looks
+    """
+
+    def __init__(
+        self,
+        queue: PredictionQueue,
+        served: ServedModel,
+        find: Callable[[], ServedModel],
+        load: Callable[[ServedModel], Sequence[Predictor]],
+        every_s: float,
+    ):
+        self.served = served
+        self._queue = queue
+        self._find = find
+        self._load = load
+        self._every_s = every_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="model-follower", daemon=True)
+
+    def __enter__(self) -> "ModelFollower":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+
+    def look(self) -> bool:
+        """Take another model if there is one; whether there was."""
+        try:
+            found = self._find()
+            if found.version == self.served.version:
+                return False
+            self._queue.replace(self._load(found))
+        except Exception as error:
+            # Whatever is wrong with a registry, what answers now is still right.
+            log.warning("the model %s stays, for another cannot be had: %s", self.served.version, error)
+            return False
+        log.info("the model %s answers from now on in the place of %s", found.version, self.served.version)
+        self.served = found
+        return True
+
+    def _follow(self) -> None:
+        while not self._stopped.wait(self._every_s):
+            self.look()

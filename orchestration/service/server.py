@@ -4,7 +4,8 @@ import ipaddress
 import logging
 import signal
 import socket
-from pathlib import Path
+from contextlib import nullcontext
+from functools import partial
 
 import prometheus_client
 import structlog
@@ -19,7 +20,7 @@ from orchestration.service.access import TOKEN_VARIABLE
 from orchestration.service.app import create_app
 from orchestration.service.connections import patient_for
 from orchestration.service.logs import configure_logs
-from orchestration.service.model_source import find_model
+from orchestration.service.model_source import ALIASES, ModelFollower, find_model
 
 log = structlog.get_logger("deepexp3d.service")
 
@@ -32,7 +33,7 @@ BACKLOG = 256
 def serve(
     settings: ServingSettings,
     *,
-    model: Path | str | None = None,
+    model: str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     token: str | None = None,
@@ -45,7 +46,7 @@ def serve(
     Parameters
     ----------
     settings : limits
-    model : as `find_model` takes it
+    model : as `find_model` takes it; an alias of the registry is followed while the service runs
     host : address to listen on
     port : by default the settings'; 0 takes a free one, which the log names
     token : that clients have to show, or None
@@ -63,15 +64,21 @@ def serve(
             f"{host}: anybody who reaches this machine could send pictures; set {TOKEN_VARIABLE} or --token-file, or "
             "say --open-to-all."
         )
-    listener = _listener(host, settings.port if port is None else port)
-    with listener:
+    served = find_model(model)
+    with _listener(host, settings.port if port is None else port) as listener:
         configure_logs(log_level)
         prometheus_client.disable_created_metrics()
         _keep_opencv_to_one_thread()
-        served = find_model(model)
         predictors = load_predictors(served.folder, settings, runtime=runtime)
         queue = PredictionQueue(predictors, settings)
-        app = create_app(queue, predictors[0].contract, lambda: served, token=token)
+        follower = ModelFollower(
+            queue,
+            served,
+            find=partial(find_model, model),
+            load=lambda found: load_predictors(found.folder, settings, runtime=runtime),
+            every_s=settings.champion_poll_s,
+        )
+        app = create_app(queue, predictors[0].contract, lambda: follower.served, token=token)
         address, bound = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         log.info(
@@ -85,7 +92,8 @@ def serve(
         # uvicorn hands a signal on once it has ended in good order; by then there is nothing left to stop.
         for sign in (signal.SIGINT, signal.SIGTERM):
             signal.signal(sign, lambda *_: None)
-        uvicorn.Server(server_configuration(app, settings)).run(sockets=[listener])
+        with follower if model in ALIASES else nullcontext():
+            uvicorn.Server(server_configuration(app, settings)).run(sockets=[listener])
         log.info("stopped")
 
 

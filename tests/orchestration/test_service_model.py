@@ -1,0 +1,88 @@
+"""The service follows the registry's alias, and keeps what it has when there is nothing better."""
+
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from models.errors import StorageUnreachableError, WeightsMissingError
+from models.serving.prediction_queue import PredictionQueue
+from models.serving.settings import ServingSettings
+from orchestration.service.model_source import ModelFollower, ServedModel, find_model
+from tests.models.serving.serving_predictors import painted_file, painted_predictor
+
+SOON = 30.0
+FIRST, SECOND = (ServedModel("champion", version, Path(version)) for version in ("aaaa", "bbbb"))
+
+
+@pytest.fixture
+def workers(small_model):
+    """A predictor for each model, by its version."""
+    return {model.version: painted_predictor(small_model) for model in (FIRST, SECOND)}
+
+
+@pytest.fixture
+def queue(workers):
+    queue = PredictionQueue([workers["aaaa"]], ServingSettings())
+    yield queue
+    queue.close(SOON)
+
+
+def ask(queue) -> None:
+    queue.submit([("one", painted_file((60, 60)))], time.monotonic() + SOON)[0].result(SOON)
+
+
+def test_another_champion_answers_without_a_restart(queue, workers):
+    alias = [FIRST]
+    follower = ModelFollower(queue, FIRST, lambda: alias[0], lambda found: [workers[found.version]], 0.01)
+    assert not follower.look()
+    ask(queue)
+    with follower:
+        alias[0] = SECOND
+        end = time.monotonic() + SOON
+        while follower.served is not SECOND:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    ask(queue)
+    assert [worker.backend.detections for worker in workers.values()] == [1, 1]
+
+
+def test_a_registry_that_is_down_changes_nothing(queue, workers, caplog):
+    def out_of_reach():
+        raise StorageUnreachableError("registry: does not answer.")
+
+    follower = ModelFollower(queue, FIRST, out_of_reach, lambda found: [workers[found.version]], SOON)
+    with caplog.at_level(logging.WARNING):
+        assert not follower.look()
+    assert "aaaa stays, for another cannot be had: registry: does not answer" in caplog.text
+    assert follower.served is FIRST
+    ask(queue)
+    assert workers["aaaa"].backend.detections == 1
+
+
+def test_a_champion_that_gives_other_numbers_is_not_taken(queue, workers, caplog, monkeypatch):
+    monkeypatch.setattr(workers["bbbb"].session, "expression_size", 12)
+    follower = ModelFollower(queue, FIRST, lambda: SECOND, lambda found: [workers[found.version]], SOON)
+    assert not follower.look()
+    assert "12 coefficients cannot take the place of one of 28; start the service anew" in caplog.text
+    assert follower.served is FIRST
+
+
+def test_a_model_is_found_by_name_and_by_folder_and_has_its_files_own_version(tmp_path):
+    named = find_model("deepexp3d-small")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "network.onnx").write_bytes((named.folder / "network.onnx").read_bytes())
+    copied = find_model(str(tmp_path / "mine"))
+    assert (named.name, copied.name) == ("deepexp3d-small", "mine")
+    assert named.version == copied.version
+    with pytest.raises(WeightsMissingError, match="there is no such file; name an exported network's folder"):
+        find_model(str(tmp_path))
+
+
+def test_the_champion_is_the_one_of_the_registry(tmp_path, monkeypatch):
+    folder = find_model("deepexp3d-small").folder
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(Path(__file__).resolve().parents[2]))
+    monkeypatch.setattr("orchestration.service.model_source.model_of_name", lambda workspace, name: folder)
+    assert find_model("champion").name == "champion"
+    assert find_model("champion").folder == folder
