@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import yaml
 from filelock import FileLock
 
+from models.errors import StorageUnreachableError
+
 if TYPE_CHECKING:
     from assets.storage import ObjectStore
 
@@ -83,11 +85,29 @@ def use_remote(root: Path, store: "ObjectStore | None") -> None:
                 del local["core"]["remote"]
 
 
+def push(root: Path) -> int:
+    """Bring everything that `dvc.lock` names into the default remote; returns how many files were new there."""
+    with _repository(root) as repository:
+        return repository.push()
+
+
+def pull(root: Path) -> None:
+    """Bring everything that `dvc.lock` names from the default remote into `data/` and `reports/`."""
+    with _repository(root) as repository:
+        repository.pull()
+
+
 def remote_addresses(root: Path, path: str) -> dict[str, str]:
     """Where each file of a recorded output lies in the default remote, by its path inside the output.
 
     Empty where `dvc.lock` knows of no such output.
+
+    Raises
+    ------
+    StorageUnreachableError
+        The remote does not answer, or the output was not pushed.
     """
+    from botocore.exceptions import BotoCoreError
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.tree import Tree
 
@@ -96,5 +116,11 @@ def remote_addresses(root: Path, path: str) -> dict[str, str]:
         return {}
     with _repository(root) as repository:
         remote = repository.cloud.get_remote_odb()
-        tree = Tree.load(remote, HashInfo("md5", version))
+        try:
+            tree = Tree.load(remote, HashInfo("md5", version))
+        except (OSError, BotoCoreError) as error:
+            raise StorageUnreachableError(
+                f"{path}: not to be had from {remote.fs.unstrip_protocol(remote.path)} ({error}); run dvc push where "
+                "it was made."
+            ) from None
         return {"/".join(key): remote.fs.unstrip_protocol(remote.oid_to_path(file.value)) for key, _, file in tree}

@@ -12,7 +12,6 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 from filelock import FileLock, Timeout
@@ -24,7 +23,7 @@ from assets.workspace import Workspace
 from models import errors
 from models.errors import DeepExp3DError
 from orchestration.pipeline import RANGE_END, RANGE_START, SOURCES, STEPS, Step, stages_of
-from orchestration.storage import use_storage
+from orchestration.storage import dagster_home, use_storage
 
 # Of the runs that this command starts, which end with its process.
 OWN_TAG = {"deepexp3d/started_by": "make run"}
@@ -104,7 +103,8 @@ def _alone(workspace: Workspace) -> Iterator[None]:
 
 def dagster_instance(workspace: Workspace) -> dg.DagsterInstance:
     """The instance in `DAGSTER_HOME`, by default `.dagster` in the project folder, stored as the profile says."""
-    home = Path(os.environ.setdefault("DAGSTER_HOME", str(workspace.path(".dagster"))))
+    home = dagster_home(workspace)
+    os.environ["DAGSTER_HOME"] = str(home)
     use_storage(workspace, home)
     os.environ["DEEPEXP3D_ROOT"] = str(workspace.root)
     instance = dg.DagsterInstance.get()

@@ -26,13 +26,17 @@ def main() -> int:
     """Set everything up as the profile says, print where things are kept, and return the exit status."""
     try:
         workspace = Workspace.open()
-        home = Path(os.environ.get("DAGSTER_HOME") or workspace.path(".dagster"))
-        lines = use_storage(workspace, home)
+        lines = use_storage(workspace, dagster_home(workspace))
     except DeepExp3DError as error:
         print(error, file=sys.stderr)
         return 1
     print("\n".join(lines) if lines else f"everything in {workspace.root}; {PROFILE} names another place")
     return 0
+
+
+def dagster_home(workspace: Workspace) -> Path:
+    """`DAGSTER_HOME`, by default `.dagster` in the project folder."""
+    return Path(os.environ.get("DAGSTER_HOME") or workspace.path(".dagster"))
 
 
 def use_storage(workspace: Workspace, home: Path) -> list[str]:

@@ -5,7 +5,6 @@ each of them is to be had.
 """
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -91,22 +90,24 @@ def is_streamed(folder: Path) -> bool:
 
 
 def _download(address: str, path: Path, client_options: Mapping[str, str]) -> None:
-    """Fetch one file, whole or not at all; where another process is at it, wait for that one."""
+    """Fetch one file, whole or not at all, unless another process does so meanwhile."""
+    from boto3.exceptions import Boto3Error
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
+    from filelock import FileLock
     from litdata.streaming.downloader import get_downloader
 
     path.parent.mkdir(parents=True, exist_ok=True)
     patience = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": ATTEMPTS})
     downloader = get_downloader(address, str(path.parent), [], {**client_options, "config": patience})
-    while not path.exists():
-        try:
-            # Returns without the file where another process holds its lock.
-            downloader.download_file(address, str(path))
-        except (BotoCoreError, ClientError) as error:
-            raise StorageUnreachableError(
-                f"{address}: cannot be fetched ({error}); check the store, the profile's endpoint and the keys "
-                "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), and push what is missing."
-            ) from None
-        if not path.exists():
-            time.sleep(0.1)
+    try:
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if not path.exists():
+                with written_whole(path) as temporary, open(temporary, "wb") as file:
+                    # Into an open file: to a path LitData downloads with a client that refuses addresses without TLS.
+                    downloader.download_fileobj(address, file)
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        raise StorageUnreachableError(
+            f"{address}: cannot be fetched ({error}); check the store, the profile's endpoint and the keys "
+            "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), and push what is missing."
+        ) from None
