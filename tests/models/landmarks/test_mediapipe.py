@@ -118,6 +118,22 @@ def test_a_face_cut_by_the_border_is_found(mediapipe, portrait, portrait_face, s
     assert relative_error(face, portrait_face.points - offset) < 0.05
 
 
+def test_a_sparing_detector_finds_the_same_face_with_fewer_looks(portrait, portrait_face, monkeypatch):
+    sparing = load_backend("mediapipe", sparing=True)
+    views = []
+    propose = sparing._propose
+    monkeypatch.setattr(sparing, "_propose", lambda image, view: views.append(view) or propose(image, view))
+    (face,) = sparing.detect(portrait)
+    assert len(views) == 1
+    assert relative_error(face, portrait_face.points) < 0.01
+    left, top, right, bottom = portrait_face.box.astype(int)
+    filling = portrait[top : bottom + 1, left : right + 1]
+    (face,) = sparing.detect(filling)
+    assert relative_error(face, portrait_face.points - [left, top]) < 0.05
+    assert sparing.detect(np.zeros((200, 200, 3), np.uint8)) == []
+    assert len(views) > 4, "where nothing is found, the border is looked at"
+
+
 def test_an_8k_image_gives_the_points_of_the_small_one(mediapipe, portrait, portrait_face, resized):
     (face,) = mediapipe.detect(resized(portrait, 8))
     assert relative_error(face, (portrait_face.points + 0.5) * 8 - 0.5) < 0.01
