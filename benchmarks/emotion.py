@@ -102,7 +102,7 @@ def made_up_people(people: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.n
     Ways differ most along a few directions, and large values are larger than normal ones would be, as of expressions.
     """
     rng = np.random.default_rng(seed)
-    centres = 0.4 * rng.normal(size=(len(EMOTIONS), 28))
+    centres = 0.2 * rng.normal(size=(len(EMOTIONS), 28))
     habits = 0.3 * rng.normal(size=(people, 1, 28))
     directions = rng.normal(size=(28, 28)) * np.geomspace(1, 0.1, 28) / np.sqrt(28)
     shown = centres + habits + 0.9 * rng.normal(size=(people, len(EMOTIONS), 28)) @ directions
