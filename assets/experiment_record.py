@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from assets import experiments, versioning
+from assets import experiments, structured_logs, versioning
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError
 from models.storage import written_whole
@@ -215,7 +215,7 @@ def _begin(workspace: Workspace, stage: str, synthetic: bool, parameters: dict[s
         RECORD_TAG: name,
         "data": "synthetic" if synthetic else "real",
         "git_commit": experiments.git_commit(workspace.root),
-        "dagster_run_id": os.environ.get("DAGSTER_RUN_ID", ""),
+        "dagster_run_id": structured_logs.run_id(),
         "overrides": str(dict(workspace.overrides)) if workspace.overrides else "",
         **{f"dvc_md5.{path}": versions[path] for path in workspace.inputs(stage) if path in versions},
     }

@@ -19,6 +19,7 @@ import pandas as pd
 from pydantic import Field
 
 from assets import versioning
+from assets.structured_logs import log_lines, within_run
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError
 from models.storage import written_whole
@@ -103,7 +104,8 @@ def skip_reason(workspace: Workspace, stage: str, *partition: str) -> str | None
 def run(workspace: Workspace, stage: str, work: Callable[[], StageResult]) -> StageResult:
     """Run a stage and keep its wall time for the report."""
     begin = time.monotonic()
-    result = work()
+    with log_lines(stage):
+        result = work()
     with written_whole(workspace.data(".timings", f"{stage}.json")) as path:
         path.write_text(json.dumps({"stage": stage, "wall_seconds": round(time.monotonic() - begin, 3)}) + "\n")
     return result
@@ -147,7 +149,7 @@ def materialise(
     """
     workspace = resource.open()
     stage = stage or context.asset_key.to_user_string()
-    with _told_to(context.log):
+    with within_run(context.run_id), _told_to(context.log):
         result = run(workspace, stage, lambda: function(workspace, *arguments))
     metadata = {key: _metadata_value(value) for key, value in result.metadata.items()}
     if result.skipped:
