@@ -3,7 +3,8 @@
 Small sound clips in the containers and codecs that users bring are cut off, overwritten, shortened, lengthened, mixed
 with each other and given impossible numbers in their headers; beside them are files that only pretend to be videos.
 All go through the stage that takes videos in. Every one must come out with a row in the manifest, used or refused with
-a reason; the stage must end, and nothing half-written may be left. Of a file that is to be used, all frames are read.
+a reason; the stage must end, and nothing half-written may be left. What is to be used is then read to its end, as the
+next stage does, which may refuse a file whose headers are sound and whose pictures are not.
 """
 
 import argparse
@@ -63,7 +64,7 @@ class Outcome:
     missing : files without a row of their own
     without_reason : refused ones that do not say why
     temporary : files that something half-written left behind
-    unreadable : files that are to be used though not a frame of them can be read
+    refused_when_read : files that are to be used, and of which not a frame can be decoded
     returncode : of the stage; None where it was still running after its time
     seconds : that it took
     """
@@ -74,15 +75,15 @@ class Outcome:
     missing: int
     without_reason: int
     temporary: int
-    unreadable: int
+    refused_when_read: int
     returncode: int | None
     seconds: float
 
     @property
     def faultless(self) -> bool:
-        return self.returncode == 0 and not any(
-            (self.missing, self.without_reason, self.temporary, self.unreadable, self.used + self.refused - self.files)
-        )
+        """Whether the stage came to its end with a row for every file, and left nothing else."""
+        faults = self.missing, self.without_reason, self.temporary, self.used + self.refused - self.files
+        return self.returncode == 0 and not any(faults)
 
 
 def sound_clips(folder: Path) -> list[Path]:
@@ -216,7 +217,7 @@ def ingest(workspace: Workspace, limit_s: float) -> Outcome:
         missing=sum(found[name] != 1 for name in names),
         without_reason=int((refused.reason.str.len() == 0).sum()),
         temporary=sum(path.is_file() for path in workspace.data("raw_videos").rglob(".*")),
-        unreadable=sum(not _readable(workspace.path(path)) for path in used.path),
+        refused_when_read=sum(not _readable(workspace.path(path)) for path in used.path),
         returncode=returncode,
         seconds=seconds,
     )

@@ -45,7 +45,6 @@ def test_one_seed_breaks_files_in_one_way(clips, tmp_path):
         {"missing": 1},
         {"without_reason": 1},
         {"temporary": 1},
-        {"unreadable": 1},
         {"used": 4},
     ],
 )
@@ -57,7 +56,7 @@ def test_whatever_goes_wrong_is_a_fault(fault):
         missing=0,
         without_reason=0,
         temporary=0,
-        unreadable=0,
+        refused_when_read=0,
         returncode=0,
         seconds=1.0,
     )
