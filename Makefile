@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export DEEPEXP3D_ROOT ?= $(CURDIR)
 
-.PHONY: help paper-params run test ui bench lint install clean
+.PHONY: help paper-params run test ui storage backup restore bench lint install clean
 
 help:  ## what there is to do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,15 @@ paper-params: install  ## write the paper's scale into params.yaml (needs a GPU 
 
 ui: install  ## Dagster on port 3000 and MLflow on port 5000, on loopback
 	$(BIN)/python -m orchestration.ui
+
+storage: install  ## point Dagster, MLflow and DVC at what DEEPEXP3D_PROFILE names, and see whether it answers
+	$(BIN)/python -m orchestration.storage
+
+backup: install  ## everything that git does not hold, into a new folder TO=folder and DVC's remote
+	$(BIN)/python -m orchestration.backup backup '$(or $(TO),$(error name a new folder: make backup TO=folder))'
+
+restore: install  ## the other way round, into a fresh clone: FROM=folder
+	$(BIN)/python -m orchestration.backup restore '$(or $(FROM),$(error name a backup: make restore FROM=folder))'
 
 bench: install  ## measured figures, into benchmarks/results
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'

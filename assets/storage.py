@@ -117,6 +117,22 @@ def check_storage(storage: Storage) -> list[str]:
     return lines
 
 
+def create_buckets(store: ObjectStore) -> None:
+    """Make the buckets that a store does not have yet, with the key of `check_storage`."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        client = boto3.client("s3", **store.client_options)
+        present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+        for name in {_bucket(store.dvc), _bucket(store.mlflow)} - present:
+            client.create_bucket(Bucket=name)
+    except (BotoCoreError, ClientError) as error:
+        raise StorageUnreachableError(
+            f"{store.dvc}, {store.mlflow}: buckets cannot be made ({error}); make them with the store's own tools."
+        ) from None
+
+
 def check_postgres(server: Postgres, database: str) -> None:
     """Connect to a database once; errors as of `check_storage`."""
     import psycopg2
@@ -152,7 +168,7 @@ def check_bucket(store: ObjectStore, address: str) -> None:
     from botocore import exceptions
     from botocore.config import Config
 
-    bucket = address.removeprefix("s3://").split("/")[0]
+    bucket = _bucket(address)
     patience = Config(connect_timeout=10, read_timeout=20, retries={"total_max_attempts": 2})
     missing = (
         f"{address}: no key for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile "
@@ -179,3 +195,7 @@ def check_bucket(store: ObjectStore, address: str) -> None:
         raise StorageUnreachableError(
             f"{address}: cannot be reached ({error}); start the store, or correct the profile's endpoint."
         ) from None
+
+
+def _bucket(address: str) -> str:
+    return address.removeprefix("s3://").split("/")[0]

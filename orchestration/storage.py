@@ -1,5 +1,6 @@
 """`make storage`: point Dagster and DVC at what the storage profile names, and see whether it can be reached."""
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from assets import versioning
-from assets.storage import PROFILE, Storage, check_storage
+from assets.storage import PROFILE, Storage, check_storage, create_buckets
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError, ParamsError
 from models.storage import written_whole
@@ -22,10 +23,15 @@ SETTINGS = QUIET | {
 }
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Set everything up as the profile says, print where things are kept, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m orchestration.storage", description=__doc__.splitlines()[0])
+    parser.add_argument("--create-buckets", action="store_true", help="make buckets that the object store lacks")
+    options = parser.parse_args(arguments)
     try:
         workspace = Workspace.open()
+        if options.create_buckets and workspace.storage.object_store is not None:
+            create_buckets(workspace.storage.object_store)
         lines = use_storage(workspace, dagster_home(workspace))
     except DeepExp3DError as error:
         print(error, file=sys.stderr)

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from assets.storage import PROFILE, Storage, check_storage, load_storage
+from assets.storage import PROFILE, Storage, check_storage, create_buckets, load_storage
 from models.errors import CredentialsMissingError, ParamsError, StorageUnreachableError
 from tests.servers import KEY, PASSWORD, free_port, new_bucket, without_credentials, write_profile
 
@@ -146,6 +146,17 @@ def test_a_missing_bucket_is_named_with_the_cure(profile, tmp_path, monkeypatch,
         monkeypatch.setenv(name, value)
     with pytest.raises(StorageUnreachableError, match="no bucket 'elsewhere'"):
         check_storage(load_storage(tmp_path))
+
+
+def test_missing_buckets_are_made_when_asked_for(profile, tmp_path, monkeypatch, object_store):
+    for name, value in KEY.items():
+        monkeypatch.setenv(name, value)
+    addresses = {"dvc": "s3://made-for-dvc/data", "mlflow": f"s3://{new_bucket(object_store)}/mlflow"}
+    profile.write_text(yaml.safe_dump({"object_store": {"endpoint": object_store} | addresses}))
+    storage = load_storage(tmp_path)
+    for _ in range(2):
+        create_buckets(storage.object_store)
+        assert len(check_storage(storage)) == 2
 
 
 def test_a_store_that_is_down_is_named(profile, tmp_path, monkeypatch, object_store):
