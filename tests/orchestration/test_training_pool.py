@@ -1,0 +1,109 @@
+"""Two trainings never run at the same time; the place of one that was killed is free again."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.training import TRAINING_POOL
+from orchestration.run import OWN_TAG, dagster_instance, end_killed_runs
+from tests.workspace_fixture import make_project
+
+pytestmark = pytest.mark.timeout(300)
+
+# A training of its own process that says when it began and ended.
+TRAINING = """
+import sys, time
+import dagster as dg
+from assets.training import TRAINING_POOL
+from assets.workspace import Workspace
+from orchestration.run import OWN_TAG, dagster_instance
+
+@dg.asset(pool=TRAINING_POOL)
+def training():
+    with open(sys.argv[1], "a") as file:
+        file.write("begin\\n"); file.flush()
+        time.sleep(float(sys.argv[2]))
+        file.write("end\\n")
+
+with dagster_instance(Workspace.open()) as instance:
+    job = dg.Definitions(assets=[training], jobs=[dg.define_asset_job("train", "*")]).resolve_job_def("train")
+    assert job.execute_in_process(instance=instance, tags=OWN_TAG).success
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "project").mkdir()
+    workspace = make_project(tmp_path / "project")
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(workspace.root))
+    monkeypatch.setenv("DAGSTER_HOME", str(workspace.path(".dagster")))
+    with dagster_instance(workspace):
+        pass
+    return workspace
+
+
+def start(said: Path, seconds: float) -> subprocess.Popen:
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.Popen([sys.executable, "-c", TRAINING, str(said), str(seconds)], cwd=root, env=dict(os.environ))
+
+
+def wait_for(said: Path, text: str, process: subprocess.Popen) -> None:
+    end = time.monotonic() + 200
+    while not (said.exists() and text in said.read_text()):
+        assert process.poll() is None, process.returncode
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_both_trainings_of_the_network_are_in_the_pool():
+    from orchestration.definitions import defs
+
+    graph = defs.resolve_asset_graph()
+    for name in ("deepexp3d", "deepexp3d_finetuned"):
+        assert graph.get(dg.AssetKey(name)).pools == {TRAINING_POOL}
+
+
+def test_a_training_waits_for_another_to_end_and_takes_the_place_of_a_killed_one(project, tmp_path):
+    said = tmp_path / "said.txt"
+    first = start(said, 600)
+    wait_for(said, "begin", first)
+    second = start(said, 0)
+    try:
+        with dagster_instance(project) as instance:
+            end = time.monotonic() + 200
+            while not instance.event_log_storage.get_concurrency_info(TRAINING_POOL).pending_step_count:
+                assert second.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.2)
+            assert said.read_text() == "begin\n"
+            (holder,) = instance.event_log_storage.get_concurrency_info(TRAINING_POOL).active_run_ids
+            first.kill()
+            first.wait()
+            # As `make run` does it, where nothing else is at work: here the second one is, and must be left alone.
+            killed = instance.get_run_by_id(holder)
+            instance.report_run_failed(killed)
+            instance.event_log_storage.free_concurrency_slots_for_run(holder)
+        assert second.wait(200) == 0
+    finally:
+        for process in (first, second):
+            process.kill()
+    assert said.read_text() == "begin\nbegin\nend\n"
+
+
+def test_runs_whose_process_was_killed_are_ended_before_the_next_begins(project, tmp_path):
+    said = tmp_path / "said.txt"
+    training = start(said, 600)
+    wait_for(said, "begin", training)
+    training.kill()
+    training.wait()
+    with dagster_instance(project) as instance:
+        (ended,) = end_killed_runs(instance)
+        assert instance.get_run_by_id(ended).status == dg.DagsterRunStatus.FAILURE
+        assert instance.event_log_storage.get_concurrency_info(TRAINING_POOL).active_run_ids == set()
+        assert end_killed_runs(instance) == []
+        assert instance.get_runs(dg.RunsFilter(tags=OWN_TAG, statuses=[dg.DagsterRunStatus.STARTED])) == []
