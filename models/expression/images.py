@@ -1,6 +1,7 @@
 """Photographs from files, as the rest of the project wants them."""
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -19,6 +20,13 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".g
 # What is read of pictures that come from strangers. Pillow knows many more formats, some of them through programs or
 # libraries with a history.
 TRUSTED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+
+# Passes over all its pixels that a progressive JPEG file may make; usual are six to twelve. Each costs as much time as
+# one more picture, and takes some dozens of bytes: a file of a megabyte could keep a processor for minutes.
+MOST_SCANS = 40
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_WITHOUT_LENGTH = (0x01, 0xD8)
 
 # What shows through where a picture is transparent: neither of the colours that hair and skin stand out from best.
 BACKGROUND = 128
@@ -85,14 +93,33 @@ def decode_photograph(data: bytes, name: str, *, max_side: int | None = None, ma
     Raises
     ------
     ImageError
-        It is no image of these formats, is damaged, or has more than `max_pixels`.
+        It is no image of these formats, is damaged, has more than `max_pixels`, or makes far more passes over them than
+        any picture needs.
     """
     from PIL import UnidentifiedImageError
 
+    if data[:2] == b"\xff\xd8" and _jpeg_scans(data) > MOST_SCANS:
+        raise ImageError(
+            f"{name}: a JPEG of more than {MOST_SCANS} scans keeps a decoder busy for long; save it again."
+        )
     try:
         return _read_by_pillow(io.BytesIO(data), name, max_side, max_pixels, TRUSTED_FORMATS)
     except UnidentifiedImageError as error:
         raise ImageError(f"{name}: is no {', '.join(TRUSTED_FORMATS)} image; export it as JPEG or PNG.") from error
+
+
+def _jpeg_scans(data: bytes) -> int:
+    """How many scans a JPEG file has; counted no further than where there are too many."""
+    place, scans = 2, 0
+    # Other segments are skipped by their length: thumbnails in them have scans of their own.
+    while (found := _NEXT_MARKER.search(data, place)) and scans <= MOST_SCANS:
+        marker = data[found.end() - 1]
+        if marker == _END_OF_IMAGE:
+            break
+        scans += marker == _START_OF_SCAN
+        length = int.from_bytes(data[found.end() : found.end() + 2], "big")
+        place = found.end() + (0 if marker in _WITHOUT_LENGTH else length)
+    return scans
 
 
 def _read_by_pillow(

@@ -181,6 +181,18 @@ def test_pixels_beyond_the_limit_are_refused_by_the_files_head(picture):
         decode_photograph(encoded(picture, "PNG"), "sent", max_pixels=1000)
 
 
+def test_a_jpeg_that_is_decoded_over_and_over_is_refused(picture):
+    progressive = encoded(picture, "JPEG", progressive=True)
+    last = progressive.rindex(b"\xff\xc4", 0, progressive.rindex(b"\xff\xda"))
+    for between in (b"", b"\xff\x01", b"\xff\xff"):
+        endless = progressive[:-2] + 50 * (between + progressive[last:-2]) + progressive[-2:]
+        with pytest.raises(ImageError, match="sent: a JPEG of more than 40 scans"):
+            decode_photograph(endless, "sent", max_pixels=10**6)
+    thumbnails = b"".join(b"\xff\xe1" + (2 + len(progressive)).to_bytes(2, "big") + progressive for _ in range(20))
+    ordinary = progressive[:2] + thumbnails + progressive[2:] + 100 * b"\xff\xda what a telephone appends"
+    assert decode_photograph(ordinary, "sent", max_pixels=10**6).image.shape == picture.shape
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF"])
 def test_damaged_bytes_are_called_damaged_or_read_and_nothing_else(picture, kind):
     whole = encoded(picture[::2, ::2], kind)
