@@ -52,12 +52,6 @@ class FilmMaker:
                 self._change.notify()
             return self._films[item]
 
-    def again(self, item: Hashable) -> None:
-        """Forget that a film could not be drawn."""
-        with self._change:
-            if self._films.get(item, Film()).error:
-                del self._films[item]
-
     def _work(self) -> None:
         while True:
             with self._change:

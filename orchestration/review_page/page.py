@@ -57,7 +57,9 @@ def _build(desk: Desk, reader: PhotoReader, reviewer: str) -> None:
             for title in (VIDEOS, PHOTO, NETWORKS):
                 ui.tab(title)
         ui.space()
-        field = ui.input("Reviewer", value=name).props("dense dark standout").classes("w-36").mark("reviewer")
+        field = (
+            ui.input("Reviewer", value=name).props("dense dark standout").classes("w-36").props("data-testid=reviewer")
+        )
         field.bind_value(app.storage.tab, "reviewer")
         switch = ui.button(icon="dark_mode", on_click=lambda: dark.set_value(not dark.value))
         switch.props("flat round dense color=white").tooltip("Light or dark")
@@ -67,4 +69,5 @@ def _build(desk: Desk, reader: PhotoReader, reviewer: str) -> None:
         with ui.tab_panel(PHOTO).classes("p-2 md:p-4"):
             PhotoTab(reader, desk.workspace.params.review.most_upload_mb)
         with ui.tab_panel(NETWORKS).classes("p-2 md:p-4"):
-            RegistryTab(desk.workspace, lambda: field.value or "")
+            networks = RegistryTab(desk.workspace, lambda: field.value or "")
+    tabs.on_value_change(lambda event: networks.ask_once() if event.value == NETWORKS else None)

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 from nicegui import events, run, ui
 
 from models.errors import DeepExp3DError
@@ -60,27 +59,27 @@ class PhotoTab:
             ui.spinner(size="sm")
             ui.label("Reading the face; the first time takes some seconds.").classes("text-sm opacity-70")
         self._busy.set_visibility(False)
-        self._problem = ui.label().classes("text-negative text-sm").mark("photo-problem")
+        self._problem = ui.label().classes("text-negative text-sm").props("data-testid=photo-problem")
         self._picture = ui.image().classes("w-full rounded")
         self._picture.set_visibility(False)
 
     def _build_results(self) -> None:
         with ui.row().classes("w-full items-baseline gap-3"):
-            self._emotion = ui.label().classes("text-2xl font-medium").mark("emotion")
+            self._emotion = ui.label().classes("text-2xl font-medium").props("data-testid=emotion")
             self._about = ui.label().classes("text-sm opacity-70")
         with ui.row().classes("w-full no-wrap max-md:flex-wrap gap-4"):
             with ui.column().classes("w-full md:w-1/2 min-w-0 gap-1") as self._probability_part:
                 ui.label("Emotion").classes("text-sm opacity-70")
-                self._probabilities = ui.echart({}).classes("w-full h-72").mark("probabilities")
+                self._probabilities = ui.echart({}).classes("w-full h-72").props("data-testid=probabilities")
             with ui.column().classes("w-full md:w-1/2 min-w-0 gap-1"):
                 ui.label("Expression without the person; drag to turn").classes("text-sm opacity-70")
                 camera = ui.scene.perspective_camera(fov=FIELD_OF_VIEW)
                 self._scene = ui.scene(480, 288, grid=False, camera=camera, background_color=BACKGROUND)
-                self._scene.classes("w-full h-72 rounded overflow-hidden")
+                self._scene.classes("w-full h-72 rounded overflow-hidden").props("data-testid=face")
                 self._scene.move_camera(0, -DISTANCE, 0, 0, 0, 0, duration=0)
                 self._no_face_model = ui.label().classes("text-sm opacity-70")
         ui.label("Expression coefficients, standard deviations").classes("text-sm opacity-70")
-        self._expression = ui.echart({}).classes("w-full h-48").mark("expression")
+        self._expression = ui.echart({}).classes("w-full h-48").props("data-testid=expression")
 
     async def _on_upload(self, event: events.UploadEventArguments) -> None:
         self._upload.reset()
@@ -113,7 +112,13 @@ class PhotoTab:
         self._problem.set_text("")
         self._busy.set_visibility(True)
         try:
-            self._show(await run.io_bound(self._reader.read, data, name))
+            reading = await run.io_bound(self._reader.read, data, name)
+            try:
+                face, no_face = await run.io_bound(self._face_of, reading), ""
+            except DeepExp3DError as error:
+                face, no_face = None, f"No 3D face: {error}"
+            self._show(reading)
+            self._show_face(face, no_face)
         except DeepExp3DError as error:
             self._problem.set_text(str(error))
         finally:
@@ -134,21 +139,19 @@ class PhotoTab:
         if face.probabilities is not None:
             _redraw(self._probabilities, probability_chart(face.probabilities))
         _redraw(self._expression, expression_chart(face.expression_whitened))
-        self._show_face(face.expression)
 
-    def _show_face(self, expression: np.ndarray) -> None:
+    def _face_of(self, reading: Reading) -> str:
+        return data_url(face_glb(self._reader.face_model(), reading.prediction.expression))
+
+    def _show_face(self, face: str | None, no_face: str) -> None:
+        self._no_face_model.set_text(no_face)
         self._scene.clear()
-        self._no_face_model.set_text("")
-        try:
-            glb = face_glb(self._reader.face_model(), expression)
-        except DeepExp3DError as error:
-            self._no_face_model.set_text(f"No 3D face: {error}")
-        else:
+        self._scene.set_visibility(face is not None)
+        if face is not None:
             with self._scene:
                 light = self._scene.spot_light("#ffffff", BRIGHTNESS, angle=0.6, penumbra=0.5)
                 light.move(*LIGHT).rotate(0.0, *_angles_towards_the_origin(*LIGHT))
-                self._scene.gltf(data_url(glb))
-        self._scene.set_visibility(not self._no_face_model.text)
+                self._scene.gltf(face)
 
 
 def _angles_towards_the_origin(x: float, y: float, z: float) -> tuple[float, float]:

@@ -61,7 +61,7 @@ class QueueTab:
         self._turn = asyncio.Lock()
         with ui.row().classes("w-full no-wrap max-md:flex-wrap-reverse gap-4 items-start"):
             with ui.column().classes("w-full md:w-72 shrink-0 gap-2"):
-                self._progress_text = ui.label().classes("text-sm").mark("progress")
+                self._progress_text = ui.label().classes("text-sm").props("data-testid=progress")
                 self._progress = ui.linear_progress(show_value=False, size="6px").props("rounded")
                 self._list = ui.list().props("dense separator").classes("w-full")
             with ui.column().classes("grow min-w-0 w-full gap-3"):
@@ -73,7 +73,7 @@ class QueueTab:
 
     def _build_video(self) -> None:
         with ui.row().classes("w-full items-baseline gap-x-3 gap-y-0"):
-            self._title = ui.label().classes("text-lg font-medium break-all")
+            self._title = ui.label().classes("text-lg font-medium break-all").props("data-testid=title")
             self._about = ui.label().classes("text-sm opacity-70")
         self._reasons = ui.column().classes("gap-1")
         with ui.card().classes("w-full p-2 gap-1").props("flat bordered"):
@@ -89,7 +89,7 @@ class QueueTab:
             self._prune = _button("Prune", "P", "negative", lambda: self._judge("prune"))
             self._undo = _button("Undo", "U", "grey-7", self._take_back)
             self._reason = ui.input(placeholder="Reason (optional)").props("dense outlined clearable")
-            self._reason.classes("grow min-w-48").mark("reason")
+            self._reason.classes("grow min-w-48").props("data-testid=reason")
             for key in ("enter", "escape"):
                 # Keys mean verdicts again once the reason is written.
                 self._reason.on(f"keydown.{key}", lambda: self._reason.run_method("blur"))
@@ -172,9 +172,9 @@ class QueueTab:
         self._reason.set_value("")
         self._reasons.clear()
         with self._reasons:
-            self._verdict = ui.label().classes("text-sm font-medium").mark("verdict")
+            self._verdict = ui.label().classes("text-sm font-medium").props("data-testid=verdict")
             for reason in video.suspicion.reasons or ("nothing stands out",):
-                ui.label(reason[0].upper() + reason[1:]).classes("text-sm").mark("suspicion")
+                ui.label(reason[0].upper() + reason[1:]).classes("text-sm").props("data-testid=suspicion")
         about = [video.subject, f"{video.frames} frames", f"suspicion {video.suspicion.score:.1f}"]
         self._about.set_text(" · ".join(text for text in about if text))
         self._filmed = None
@@ -263,7 +263,7 @@ def _icon(verdict: str) -> ui.icon:
 
 
 def _button(text: str, key: str, colour: str, on_click: Callable) -> ui.button:
-    button = ui.button(color=colour, on_click=on_click).props("no-caps unelevated").mark(text.lower())
+    button = ui.button(color=colour, on_click=on_click).props("no-caps unelevated")
     with button:
         ui.label(text)
         ui.badge(key, color="white", text_color="black").classes("ml-2")

@@ -51,6 +51,8 @@ def serve_review_page(
         dark=None,
         reload=False,
         show=False,
+        # A machine that is busy with a training may answer late; the page must not start over for that.
+        reconnect_timeout=30.0,
         show_welcome_message=False,
     )
 
