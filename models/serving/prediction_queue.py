@@ -20,6 +20,7 @@ from models.expression.images import decode_photograph
 from models.expression.prediction import SeenFrame, look_at, predict_seen, rows_of
 from models.expression.predictor import Predictor
 from models.expression.sources import SourceFrame
+from models.serving.served_model import ServedModel
 from models.serving.settings import ServingSettings
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class PictureReading:
     waited_s, decoded_s, found_s : seconds in the queue, for decoding, and for finding faces
     network_s : seconds that the network, pose and classifier took for the whole batch
     together : pictures in that batch
+    model : that read it
     """
 
     rows: list[dict]
@@ -51,6 +53,7 @@ class PictureReading:
     found_s: float
     network_s: float
     together: int
+    model: ServedModel
 
     @property
     def faces(self) -> int:
@@ -81,6 +84,7 @@ class PredictionQueue:
     ----------
     predictors : one for each worker, since a backend of landmarks serves one thread; they may share a network
     settings : limits
+    model : that they are of
 
     Raises
     ------
@@ -88,20 +92,22 @@ class PredictionQueue:
         There is no predictor.
     """
 
-    def __init__(self, predictors: Sequence[Predictor], settings: ServingSettings):
+    def __init__(self, predictors: Sequence[Predictor], settings: ServingSettings, model: ServedModel):
         if not predictors:
             raise ValueError("a queue needs at least one predictor.")
         self.settings = settings
-        self._predictors = list(predictors)
+        self._workers = len(predictors)
+        # Exchanged as one, so that no answer is given in another model's name.
+        self._serving = (tuple(predictors), model)
         self._waiting: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._seconds_a_picture = FIRST_GUESS
         # When each worker took up what it is at, by its number; None while it waits.
-        self._busy_since: list[float | None] = [None] * len(self._predictors)
+        self._busy_since: list[float | None] = [None] * self._workers
         self._threads = [
             threading.Thread(target=self._work, args=(number,), name=f"prediction-{number}", daemon=True)
-            for number in range(len(self._predictors))
+            for number in range(self._workers)
         ]
         for thread in self._threads:
             thread.start()
@@ -109,6 +115,11 @@ class PredictionQueue:
     def __len__(self) -> int:
         """Pictures that wait."""
         return len(self._waiting)
+
+    @property
+    def model(self) -> ServedModel:
+        """The model that answers at present."""
+        return self._serving[1]
 
     @property
     def is_open(self) -> bool:
@@ -124,7 +135,7 @@ class PredictionQueue:
     @property
     def wait_s(self) -> float:
         """Seconds that a picture would wait now, as a guess."""
-        return len(self._waiting) * self._seconds_a_picture / len(self._predictors)
+        return len(self._waiting) * self._seconds_a_picture / self._workers
 
     def submit(self, pictures: Sequence[tuple[str, bytes]], deadline: float) -> list[Future]:
         """Put pictures (name and file content) into the queue, all or none; futures of `PictureReading`.
@@ -161,8 +172,8 @@ class PredictionQueue:
                 retry_after_s=max(1, math.ceil(self.wait_s)),
             )
 
-    def replace(self, predictors: Sequence[Predictor]) -> None:
-        """Let every worker take another predictor from its next batch on.
+    def replace(self, predictors: Sequence[Predictor], model: ServedModel) -> None:
+        """Let every worker take a predictor of another model from its next batch on.
 
         Raises
         ------
@@ -171,14 +182,14 @@ class PredictionQueue:
         ValueError
             There are not as many as workers.
         """
-        if len(predictors) != len(self._predictors):
-            raise ValueError(f"{len(predictors)} predictors for {len(self._predictors)} workers.")
-        before, after = self._predictors[0].expression_size, predictors[0].expression_size
+        if len(predictors) != self._workers:
+            raise ValueError(f"{len(predictors)} predictors for {self._workers} workers.")
+        before, after = self._serving[0][0].expression_size, predictors[0].expression_size
         if after != before:
             raise ModelMismatchError(
                 f"a network of {after} coefficients cannot take the place of one of {before}; start the service anew."
             )
-        self._predictors = list(predictors)
+        self._serving = (tuple(predictors), model)
 
     def close(self, seconds: float) -> None:
         """Take no more pictures; work off what waits, for at most so many seconds, and refuse the rest."""
@@ -198,7 +209,8 @@ class PredictionQueue:
         while batch := self._take():
             self._busy_since[number] = started = time.monotonic()
             try:
-                self._predict(batch, self._predictors[number])
+                predictors, model = self._serving
+                self._predict(batch, predictors[number], model)
             except Exception as error:
                 # What should not happen must not end the thread, or the service would slowly come to rest.
                 log.exception("a batch of %d pictures failed", len(batch))
@@ -214,10 +226,10 @@ class PredictionQueue:
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
-            share = math.ceil(len(self._waiting) / len(self._predictors))
+            share = math.ceil(len(self._waiting) / self._workers)
             return [self._waiting.popleft() for _ in range(min(share, self.settings.batch))]
 
-    def _predict(self, batch: Sequence[_Job], predictor: Predictor) -> None:
+    def _predict(self, batch: Sequence[_Job], predictor: Predictor, model: ServedModel) -> None:
         seen = [job for job in batch if self._look(job, predictor)]
         started = time.monotonic()
         frames = predict_seen([job.seen for job in seen], predictor)
@@ -232,6 +244,7 @@ class PredictionQueue:
                 found_s=job.found_s,
                 network_s=network_s,
                 together=len(seen),
+                model=model,
             )
             job.future.set_result(reading)
 

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 
 from models.expression.contract import NetworkContract
 from models.serving.prediction_queue import PictureReading, PredictionQueue
+from models.serving.served_model import ServedModel
 from orchestration.service.access import Access
 from orchestration.service.bodies import Bodies, Picture
 from orchestration.service.metrics import MEDIA_TYPE, ServiceMetrics
-from orchestration.service.model_source import ServedModel
 from orchestration.service.problems import PROBLEM_TYPE, Problem, problem_document, problem_of, problem_response
 from orchestration.service.schemas import Health, ProblemDocument, answer_schemas
 
@@ -79,7 +79,6 @@ _REFUSALS = {
 def create_app(
     queue: PredictionQueue,
     contract: NetworkContract,
-    served: Callable[[], ServedModel],
     *,
     token: str | None = None,
 ) -> FastAPI:
@@ -89,12 +88,11 @@ def create_app(
     ----------
     queue : that pictures are put into; its settings are the service's
     contract : of the network, for the description of answers
-    served : gives the model that answers at present
     token : that clients have to show, or None
     """
     settings = queue.settings
     started = time.monotonic()
-    metrics = ServiceMetrics(queue, served)
+    metrics = ServiceMetrics(queue)
     bodies = Bodies(settings)
 
     @asynccontextmanager
@@ -128,7 +126,7 @@ def create_app(
         if isinstance(outcome, Exception):
             raise outcome
         request.state.facts = {"pictures": 1, "faces": outcome.faces}
-        return JSONResponse({"model": _named(served()), **_described(picture[0], outcome)})
+        return JSONResponse({"model": _named(outcome.model), **_described(picture[0], outcome)})
 
     @app.post(
         "/predict/batch", response_model=batch_answer, responses=refusals, openapi_extra={"requestBody": _PICTURES}
@@ -145,12 +143,14 @@ def create_app(
             names = [name for name, _ in pictures]
         if found and all(isinstance(outcome, TimeoutError) for outcome in found):
             raise found[0]
+        readings = [outcome for outcome in found if isinstance(outcome, PictureReading)]
         request.state.facts = {
             "pictures": len(found),
-            "faces": sum(outcome.faces for outcome in found if isinstance(outcome, PictureReading)),
+            "faces": sum(reading.faces for reading in readings),
         }
+        model = readings[-1].model if readings else queue.model
         members = [_member(name, outcome, metrics) for name, outcome in zip(names, found, strict=True)]
-        return JSONResponse({"model": _named(served()), "pictures": members})
+        return JSONResponse({"model": _named(model), "pictures": members})
 
     def state() -> dict:
         live = queue.longest_batch_s < STALLED_AFTER_S
@@ -159,7 +159,7 @@ def create_app(
             "status": "ok" if ready else "stopping" if live else "stalled",
             "live": live,
             "ready": ready,
-            "model": _named(served()),
+            "model": _named(queue.model),
             "waiting": len(queue),
             "uptime_s": round(time.monotonic() - started, 1),
         }

@@ -1,7 +1,5 @@
 """What Prometheus is told: requests, latencies, pictures, faces, the queue, and which model answers."""
 
-from collections.abc import Callable
-
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -16,7 +14,6 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from models.serving.prediction_queue import PictureReading, PredictionQueue
-from orchestration.service.model_source import ServedModel
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0)
@@ -27,12 +24,11 @@ class ServiceMetrics:
 
     Parameters
     ----------
-    queue : whose length is shown
-    served : gives the model that answers at present
+    queue : whose length and model are shown
     """
 
-    def __init__(self, queue: PredictionQueue, served: Callable[[], ServedModel]):
-        self.served = served
+    def __init__(self, queue: PredictionQueue):
+        self._queue = queue
         self.registry = registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
@@ -78,6 +74,6 @@ class ServiceMetrics:
 
     def text(self) -> bytes:
         """All figures as Prometheus reads them."""
-        model = self.served()
+        model = self._queue.model
         self._model.info({"name": model.name, "version": model.version})
         return generate_latest(self.registry)

@@ -3,8 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from assets.model_registry import CHALLENGER, CHAMPION, model_of_name
 from assets.workspace import Workspace
@@ -14,27 +12,12 @@ from models.expression.runtime import NETWORK
 from models.expression.shipped import model_folder
 from models.packages import sha256_of
 from models.serving.prediction_queue import PredictionQueue
+from models.serving.served_model import ServedModel
 
 log = logging.getLogger(__name__)
 
 # Names of models that change with the registry.
 ALIASES = (CHAMPION, CHALLENGER)
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """An exported network on this machine's disk.
-
-    Attributes
-    ----------
-    name : what it is called: a shipped network's name, its folder's, or the alias in the registry
-    version : the first digits of its file's SHA-256: the same file has the same version everywhere
-    folder : that holds `network.onnx` and its classifier
-    """
-
-    name: str
-    version: str
-    folder: Path
 
 
 def find_model(model: str | None = None) -> ServedModel:
@@ -63,7 +46,6 @@ class ModelFollower:
     Parameters
     ----------
     queue : whose predictors are replaced
-    served : the model that they are of now
     find : gives the model that should answer
     load : gives its predictors
     every_s : seconds between two looks
@@ -72,12 +54,10 @@ class ModelFollower:
     def __init__(
         self,
         queue: PredictionQueue,
-        served: ServedModel,
         find: Callable[[], ServedModel],
         load: Callable[[ServedModel], Sequence[Predictor]],
         every_s: float,
     ):
-        self.served = served
         self._queue = queue
         self._find = find
         self._load = load
@@ -94,17 +74,17 @@ class ModelFollower:
 
     def look(self) -> bool:
         """Take another model if there is one; whether there was."""
+        before = self._queue.model.version
         try:
             found = self._find()
-            if found.version == self.served.version:
+            if found.version == before:
                 return False
-            self._queue.replace(self._load(found))
+            self._queue.replace(self._load(found), found)
         except Exception as error:
             # Whatever is wrong with a registry, what answers now is still right.
-            log.warning("the model %s stays, for another cannot be had: %s", self.served.version, error)
+            log.warning("the model %s stays, for another cannot be had: %s", before, error)
             return False
-        log.info("the model %s answers from now on in the place of %s", found.version, self.served.version)
-        self.served = found
+        log.info("the model %s answers from now on in the place of %s", found.version, before)
         return True
 
     def _follow(self) -> None:

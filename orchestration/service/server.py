@@ -70,15 +70,14 @@ def serve(
         prometheus_client.disable_created_metrics()
         _keep_opencv_to_one_thread()
         predictors = load_predictors(served.folder, settings, runtime=runtime)
-        queue = PredictionQueue(predictors, settings)
+        queue = PredictionQueue(predictors, settings, served)
         follower = ModelFollower(
             queue,
-            served,
             find=partial(find_model, model),
             load=lambda found: load_predictors(found.folder, settings, runtime=runtime),
             every_s=settings.champion_poll_s,
         )
-        app = create_app(queue, predictors[0].contract, lambda: follower.served, token=token)
+        app = create_app(queue, predictors[0].contract, token=token)
         address, bound = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         log.info(

@@ -12,9 +12,9 @@ import uvicorn
 
 from models.expression.predictor import Predictor
 from models.serving.prediction_queue import PredictionQueue
+from models.serving.served_model import ServedModel
 from models.serving.settings import ServingSettings
 from orchestration.service.app import create_app
-from orchestration.service.model_source import ServedModel
 from orchestration.service.server import server_configuration
 
 PATIENCE = 60.0
@@ -23,8 +23,8 @@ PATIENCE = 60.0
 @contextmanager
 def running(predictor: Predictor, settings: ServingSettings, token: str | None = None) -> Iterator[httpx.Client]:
     """Context: a client of the service, which is stopped at the end."""
-    queue = PredictionQueue([predictor], settings)
-    app = create_app(queue, predictor.contract, lambda: ServedModel("painted", "0123", Path()), token=token)
+    queue = PredictionQueue([predictor], settings, ServedModel("painted", "0123", Path()))
+    app = create_app(queue, predictor.contract, token=token)
     server = uvicorn.Server(server_configuration(app, settings))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

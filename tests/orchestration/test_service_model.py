@@ -8,8 +8,9 @@ import pytest
 
 from models.errors import StorageUnreachableError, WeightsMissingError
 from models.serving.prediction_queue import PredictionQueue
+from models.serving.served_model import ServedModel
 from models.serving.settings import ServingSettings
-from orchestration.service.model_source import ModelFollower, ServedModel, find_model
+from orchestration.service.model_source import ModelFollower, find_model
 from tests.models.serving.serving_predictors import painted_file, painted_predictor
 
 SOON = 30.0
@@ -24,27 +25,28 @@ def workers(small_model):
 
 @pytest.fixture
 def queue(workers):
-    queue = PredictionQueue([workers["aaaa"]], ServingSettings())
+    queue = PredictionQueue([workers["aaaa"]], ServingSettings(), FIRST)
     yield queue
     queue.close(SOON)
 
 
-def ask(queue) -> None:
-    queue.submit([("one", painted_file((60, 60)))], time.monotonic() + SOON)[0].result(SOON)
+def ask(queue) -> ServedModel:
+    """The model that answers."""
+    return queue.submit([("one", painted_file((60, 60)))], time.monotonic() + SOON)[0].result(SOON).model
 
 
 def test_another_champion_answers_without_a_restart(queue, workers):
     alias = [FIRST]
-    follower = ModelFollower(queue, FIRST, lambda: alias[0], lambda found: [workers[found.version]], 0.01)
+    follower = ModelFollower(queue, lambda: alias[0], lambda found: [workers[found.version]], 0.01)
     assert not follower.look()
-    ask(queue)
+    assert ask(queue) is FIRST
     with follower:
         alias[0] = SECOND
         end = time.monotonic() + SOON
-        while follower.served is not SECOND:
+        while queue.model is not SECOND:
             assert time.monotonic() < end
             time.sleep(0.01)
-    ask(queue)
+    assert ask(queue) is SECOND
     assert [worker.backend.detections for worker in workers.values()] == [1, 1]
 
 
@@ -52,21 +54,21 @@ def test_a_registry_that_is_down_changes_nothing(queue, workers, caplog):
     def out_of_reach():
         raise StorageUnreachableError("registry: does not answer.")
 
-    follower = ModelFollower(queue, FIRST, out_of_reach, lambda found: [workers[found.version]], SOON)
+    follower = ModelFollower(queue, out_of_reach, lambda found: [workers[found.version]], SOON)
     with caplog.at_level(logging.WARNING):
         assert not follower.look()
     assert "aaaa stays, for another cannot be had: registry: does not answer" in caplog.text
-    assert follower.served is FIRST
+    assert queue.model is FIRST
     ask(queue)
     assert workers["aaaa"].backend.detections == 1
 
 
 def test_a_champion_that_gives_other_numbers_is_not_taken(queue, workers, caplog, monkeypatch):
     monkeypatch.setattr(workers["bbbb"].session, "expression_size", 12)
-    follower = ModelFollower(queue, FIRST, lambda: SECOND, lambda found: [workers[found.version]], SOON)
+    follower = ModelFollower(queue, lambda: SECOND, lambda found: [workers[found.version]], SOON)
     assert not follower.look()
     assert "12 coefficients cannot take the place of one of 28; start the service anew" in caplog.text
-    assert follower.served is FIRST
+    assert queue.model is FIRST
 
 
 def test_a_model_is_found_by_name_and_by_folder_and_has_its_files_own_version(tmp_path):

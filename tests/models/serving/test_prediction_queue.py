@@ -1,15 +1,18 @@
 """Pictures are answered in batches of what is waiting, and each fails alone."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from models.errors import ImageError, OverloadedError
 from models.serving.prediction_queue import PredictionQueue
+from models.serving.served_model import ServedModel
 from models.serving.settings import ServingSettings
 from tests.models.serving.serving_predictors import painted_file, painted_predictor
 
 SOON = 30.0
+MODEL, OTHER = (ServedModel(name, name, Path()) for name in ("one", "other"))
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def predictor(small_model):
 
 @pytest.fixture
 def queue(predictor):
-    queue = PredictionQueue([predictor], ServingSettings(batch=4, queue_pictures=8, max_batch_pictures=8))
+    queue = PredictionQueue([predictor], ServingSettings(batch=4, queue_pictures=8, max_batch_pictures=8), MODEL)
     yield queue
     predictor.backend.let.set()
     queue.close(SOON)
@@ -126,19 +129,19 @@ def test_closing_does_not_wait_for_ever(queue, predictor):
 
 def test_another_model_answers_from_the_next_batch_on(queue, predictor, small_model):
     other = painted_predictor(small_model)
-    queue.replace([other])
+    queue.replace([other], OTHER)
     (future,) = queue.submit([("one", painted_file((60, 60)))], in_a_while())
-    future.result(SOON)
+    assert future.result(SOON).model is queue.model is OTHER
     assert (other.backend.detections, predictor.backend.detections) == (1, 0)
     with pytest.raises(ValueError, match="2 predictors for 1 workers"):
-        queue.replace([other, other])
+        queue.replace([other, other], OTHER)
 
 
 def test_workers_share_what_is_waiting(small_model):
     workers = [painted_predictor(small_model) for _ in range(2)]
     for worker in workers:
         worker.backend.let.clear()
-    queue = PredictionQueue(workers, ServingSettings(batch=8))
+    queue = PredictionQueue(workers, ServingSettings(batch=8), MODEL)
     futures = queue.submit([(str(n), painted_file((60, 60))) for n in range(2)], in_a_while())
     assert all(worker.backend.reached.wait(SOON) for worker in workers)
     for worker in workers:
@@ -146,4 +149,4 @@ def test_workers_share_what_is_waiting(small_model):
     assert [future.result(SOON).faces for future in futures] == [1, 1]
     queue.close(SOON)
     with pytest.raises(ValueError, match="at least one predictor"):
-        PredictionQueue([], ServingSettings())
+        PredictionQueue([], ServingSettings(), MODEL)
