@@ -59,12 +59,12 @@ def freeze_test_set(workspace: Workspace) -> StageResult:
     if reason:
         return skipped(workspace, STAGE, reason)
     folder = workspace.data(STAGE)
-    asked_for = _asked_for(workspace)
+    wanted = asked_for(workspace)
     path = folder / IDENTITY
     known = json.loads(path.read_text()) if path.exists() else {}
-    if known.get("asked_for") != asked_for or not (folder / FACES).exists():
+    if known.get("asked_for") != wanted or not (folder / FACES).exists():
         save_arrays(folder / FACES, **vars(_rendered(workspace)))
-        known = {"asked_for": asked_for, "sha256": sha256_of(folder / FACES)}
+        known = {"asked_for": wanted, "sha256": sha256_of(folder / FACES)}
         with written_whole(path) as temporary:
             temporary.write_text(json.dumps(known, indent=1) + "\n")
     faces = FrozenTestSet.load(folder / FACES)
@@ -79,7 +79,8 @@ def load_test_set(workspace: Workspace) -> tuple[FrozenTestSet, str] | None:
     return FrozenTestSet.load(folder / FACES), json.loads((folder / IDENTITY).read_text())["sha256"]
 
 
-def _asked_for(workspace: Workspace) -> dict:
+def asked_for(workspace: Workspace) -> dict:
+    """What a set is made from, as plain JSON: another answer asks for another set."""
     model = load_model(workspace)
     return {
         "face_model": model.name,

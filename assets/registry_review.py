@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from assets import experiments
 from assets.model_registry import (
+    ACCESSIONS,
     APPROVED,
     CHAMPION,
     CHECK_TAG,
@@ -190,7 +191,8 @@ def rollback(workspace: Workspace, reviewer: str, reason: str, to: int | str | N
     Raises
     ------
     DeepExp3DError
-        Reviewer or reason is empty, there is no earlier champion, no such version, or it is champion already.
+        Reviewer or reason is empty, there is no earlier champion, no such version, or it never was champion, or is it
+        already.
     ModelMismatchError
         It is no DeepExp3D.
     StorageUnreachableError, CredentialsMissingError
@@ -207,6 +209,11 @@ def rollback(workspace: Workspace, reviewer: str, reason: str, to: int | str | N
                 )
         else:
             version = get_version(workspace, to)
+            reigned = {entry.sha256 for entry in read_trail(workspace) if entry.event in ACCESSIONS}
+            if version.tags.get(NETWORK_TAG) not in reigned:
+                raise DeepExp3DError(
+                    f"{version.name} version {to} was never champion: approve it instead (deepexp3d approve {to})."
+                )
         champion = current_champion(workspace)
         alias = version_of_alias(workspace, CHAMPION)
         settled = champion is not None and champion.sha256 == version.tags.get(NETWORK_TAG)

@@ -167,7 +167,7 @@ def comparison_figure(comparison: Comparison, tolerance: float):
         axes.plot(100 * found.change, place, "o", color=colour, markersize=6)
     axes.set_yticks(range(len(rows)), [f"{name} ({found.people} people)" for name, found in rows.items()])
     axes.invert_yaxis()
-    axes.set_xlabel("change of the mean squared error of e, % of the champion's (left is better)")
+    axes.set_xlabel("change of the mean squared error, % (left is better)")
     axes.legend(frameon=False, loc="lower right", fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)
     return figure

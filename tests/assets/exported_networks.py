@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from assets.expression_drift import TRAINING_DATA
-from assets.frozen_test_set import FACES, IDENTITY
+from assets.frozen_test_set import FACES, IDENTITY, asked_for
 from assets.landmark_correspondence import load_detector_model
 from assets.workspace import Workspace
 from models.expression.contract import NetworkContract
@@ -65,7 +65,7 @@ def freeze_what_it_reads(workspace: Workspace, network: Path) -> None:
         shape=np.repeat(rng.gamma(2, 1, PEOPLE), MOMENTS),
         skin=np.repeat(rng.uniform(0, 1, PEOPLE), MOMENTS),
     )
-    (folder / IDENTITY).write_text(json.dumps({"asked_for": {}, "sha256": sha256_of(folder / FACES)}))
+    (folder / IDENTITY).write_text(json.dumps({"asked_for": asked_for(workspace), "sha256": sha256_of(folder / FACES)}))
 
 
 def network_bytes(workspace: Workspace) -> str:
