@@ -1,6 +1,8 @@
 """DVC, through its Python interface: what is out of date, recording results, and the md5 that identifies them."""
 
 import contextlib
+import errno
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +10,13 @@ from typing import TYPE_CHECKING
 import yaml
 from filelock import FileLock
 
-from models.errors import StorageUnreachableError
+from models.errors import DiskFullError, StorageUnreachableError
+from models.storage import written_whole
 
 if TYPE_CHECKING:
     from assets.storage import ObjectStore
 
+LOCK = "dvc.lock"
 # Name of the remote that a storage profile stands for.
 REMOTE = "profile"
 
@@ -28,10 +32,45 @@ def _repository(root: Path) -> Iterator:
 
 
 def record(root: Path, stages: Sequence[str]) -> None:
-    """Record the outputs of stages, as they now lie in `data/`, in DVC's cache and `dvc.lock`."""
-    with _repository(root) as repository:
+    """Record the outputs of stages, as they now lie in `data/`, in DVC's cache and `dvc.lock`.
+
+    Raises
+    ------
+    DiskFullError
+        The cache did not take all of it. `dvc.lock` is what it was.
+    """
+    with _repository(root) as repository, _lock_kept(root):
         for stage in stages:
-            repository.commit(stage, force=True)
+            for recorded in repository.commit(stage, force=True):
+                # DVC only logs what it could not copy.
+                if missing := [str(out) for out in recorded.outs if out.use_cache and out.changed_cache()]:
+                    raise DiskFullError(
+                        f"{', '.join(missing)}: not all of it got into DVC's cache ({root / '.dvc' / 'cache'}); free "
+                        "some space and run again, finished work is kept."
+                    )
+
+
+@contextlib.contextmanager
+def _lock_kept(root: Path) -> Iterator[None]:
+    """Bring `dvc.lock` back when what is done with it fails: DVC empties it before it writes it."""
+    lock, copy = root / LOCK, root / ".dvc" / "tmp" / LOCK
+    if copy.exists() and not (lock.exists() and lock.stat().st_size):
+        # The process was killed between the two.
+        copy.replace(lock)
+    if lock.exists():
+        with written_whole(copy) as temporary:
+            shutil.copyfile(lock, temporary)
+    try:
+        yield
+    except BaseException as error:
+        # A renaming needs no space.
+        copy.replace(lock) if copy.exists() else lock.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"{lock}: no space left on the disk; free some and run again, finished work is kept."
+            ) from error
+        raise
+    copy.unlink(missing_ok=True)
 
 
 def outdated(root: Path, stages: Sequence[str]) -> dict[str, list]:
@@ -42,7 +81,7 @@ def outdated(root: Path, stages: Sequence[str]) -> dict[str, list]:
 
 def output_versions(root: Path) -> dict[str, str]:
     """For each stage in `dvc.lock`, the md5 of its outputs (several joined with a comma)."""
-    lock = root / "dvc.lock"
+    lock = root / LOCK
     if not lock.exists():
         return {}
     stages = yaml.safe_load(lock.read_text())["stages"]
@@ -53,7 +92,7 @@ def output_versions(root: Path) -> dict[str, str]:
 
 def path_versions(root: Path) -> dict[str, str]:
     """The md5 of every output in `dvc.lock`, by its path."""
-    lock = root / "dvc.lock"
+    lock = root / LOCK
     stages = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", []) if "md5" in out}
 
