@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,9 +12,10 @@ import yaml
 
 from assets import versioning
 from assets.workspace import Workspace
+from orchestration.backup import back_up, restore
 from orchestration.pipeline import STAGE_MODULES, STEPS, stages_of
 from orchestration.run import bring_up_to_date, dagster_instance
-from tests.workspace_fixture import make_project
+from tests.workspace_fixture import ROOT, make_project
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -108,6 +110,29 @@ def test_dvc_repro_has_nothing_to_do_after_dagster(finished):
     assert "Running stage" not in result.stdout
 
 
+def test_a_clone_with_the_backup_has_the_same_report_and_nothing_to_do(finished, tmp_path, monkeypatch):
+    """The same: every file of reports/ byte by byte, and, made anew there, every figure but the times it took."""
+    workspace, _ = finished
+    remote = "[core]\n    no_scm = true\n    remote = store\n['remote \"store\"']\n    url = "
+    workspace.path(".dvc", "config").write_text(f"{remote}{tmp_path / 'store'}\n")
+    back_up(workspace, tmp_path / "backup")
+    clone = clone_of(workspace, tmp_path / "clone")
+    monkeypatch.setenv("DAGSTER_HOME", str(clone.path(".dagster")))
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(clone.root))
+    restore(clone, tmp_path / "backup")
+    assert bytes_below(clone.path("reports")) == bytes_below(workspace.path("reports"))
+    assert bring_up_to_date(clone) == []
+    client = mlflow_client(clone)
+    assert client.get_model_version_by_alias("deepexp3d", "champion").version
+    shutil.rmtree(clone.path("reports"))
+    assert bring_up_to_date(clone) == ["results_report"]
+    ours, theirs = (json.loads(project.path("reports", "summary.json").read_text()) for project in (clone, workspace))
+    for summary in (ours, theirs):
+        for name in ("wall_seconds", "wall_seconds_total"):
+            summary.pop(name)
+    assert ours == theirs
+
+
 def test_dagster_has_nothing_to_do_after_dvc_repro_and_learns_of_it(finished):
     workspace, _ = finished
     params = yaml.safe_load(workspace.path("params.yaml").read_text())
@@ -133,3 +158,24 @@ def dvc(workspace, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "dvc", *arguments], cwd=workspace.root, env=environment, capture_output=True, text=True
     )
+
+
+def clone_of(workspace, folder):
+    """What git holds of a project, cloned."""
+    for name in (".gitignore", ".dvc/.gitignore"):
+        shutil.copy(ROOT / name, workspace.path(name))
+    author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for arguments in (["init", "--quiet"], ["add", "."], [*author, "commit", "--quiet", "--message", "all"]):
+        subprocess.run(["git", *arguments], cwd=workspace.root, check=True)
+    subprocess.run(["git", "clone", "--quiet", str(workspace.root), str(folder)], check=True)
+    return Workspace.open(folder)
+
+
+def bytes_below(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def mlflow_client(workspace):
+    import mlflow
+
+    return mlflow.MlflowClient(f"sqlite:///{workspace.path('mlflow.db')}")
