@@ -6,15 +6,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ServedModel:
-    """An exported network on this machine's disk.
+    """An exported network and its classifier of emotions, on this machine's disk.
 
     Attributes
     ----------
     name : what it is called: a shipped network's name, its folder's, or the alias in the registry
-    version : the first digits of its file's SHA-256: the same file has the same version everywhere
-    folder : that holds `network.onnx` and its classifier
+    version, classifier : the first digits of the SHA-256 of the two files: the same file has the same ones everywhere
+    folder : that holds `network.onnx`
     """
 
     name: str
     version: str
+    classifier: str
     folder: Path

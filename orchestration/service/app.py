@@ -216,7 +216,7 @@ def _refusal(bodies: Bodies, picture: Picture) -> Problem | None:
 
 
 def _named(model: ServedModel) -> dict:
-    return {"name": model.name, "version": model.version}
+    return {"name": model.name, "version": model.version, "classifier": model.classifier}
 
 
 def _described(name: str, reading: PictureReading) -> dict:

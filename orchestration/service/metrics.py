@@ -75,5 +75,5 @@ class ServiceMetrics:
     def text(self) -> bytes:
         """All figures as Prometheus reads them."""
         model = self._queue.model
-        self._model.info({"name": model.name, "version": model.version})
+        self._model.info({"name": model.name, "version": model.version, "classifier": model.classifier})
         return generate_latest(self.registry)

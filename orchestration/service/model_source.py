@@ -9,7 +9,7 @@ from assets.workspace import Workspace
 from models.errors import WeightsMissingError
 from models.expression.predictor import Predictor
 from models.expression.runtime import NETWORK
-from models.expression.shipped import model_folder
+from models.expression.shipped import classifier_path, model_folder
 from models.packages import sha256_of
 from models.serving.prediction_queue import PredictionQueue
 from models.serving.served_model import ServedModel
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 # Names of models that change with the registry.
 ALIASES = (CHAMPION, CHALLENGER)
+# Of a SHA-256 that tell files apart.
+DIGITS = 12
 
 
 def find_model(model: str | None = None) -> ServedModel:
@@ -26,7 +28,7 @@ def find_model(model: str | None = None) -> ServedModel:
     Raises
     ------
     WeightsMissingError
-        There is no such model.
+        There is no such model, or no classifier for it.
     DeepExp3DError
         The registry has no such alias, points to something else, or cannot be asked.
     """
@@ -35,7 +37,8 @@ def find_model(model: str | None = None) -> ServedModel:
     network = folder / NETWORK
     if not network.is_file():
         raise WeightsMissingError(f"{network}: there is no such file; name an exported network's folder.")
-    return ServedModel(alias or folder.resolve().name, sha256_of(network)[:12], folder)
+    version, classifier = (sha256_of(file)[:DIGITS] for file in (network, classifier_path(folder)))
+    return ServedModel(alias or folder.resolve().name, version, classifier, folder)
 
 
 class ModelFollower:
@@ -73,18 +76,18 @@ class ModelFollower:
         self._stopped.set()
 
     def look(self) -> bool:
-        """Take another model if there is one; whether there was."""
-        before = self._queue.model.version
+        """Take another network, or another classifier for it, if there is one; whether there was."""
+        before = self._queue.model
         try:
             found = self._find()
-            if found.version == before:
+            if found == before:
                 return False
             self._queue.replace(self._load(found), found)
         except Exception as error:
             # Whatever is wrong with a registry, what answers now is still right.
-            log.warning("the model %s stays, for another cannot be had: %s", before, error)
+            log.warning("the model %s stays, for another cannot be had: %s", before.version, error)
             return False
-        log.info("the model %s answers from now on in the place of %s", found.version, before)
+        log.info("the model %s answers from now on in the place of %s", found.version, before.version)
         return True
 
     def _follow(self) -> None:

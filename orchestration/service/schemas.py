@@ -13,6 +13,7 @@ class Model(BaseModel):
 
     name: str = Field(examples=["deepexp3d-resnet50"])
     version: str = Field(description="first digits of the network file's SHA-256", examples=["3f9a0c52d1b7"])
+    classifier: str = Field(description="the same of the emotion classifier's file", examples=["81d0f7a3c64e"])
 
 
 class ProblemDocument(BaseModel):

@@ -23,7 +23,7 @@ PATIENCE = 60.0
 @contextmanager
 def running(predictor: Predictor, settings: ServingSettings, token: str | None = None) -> Iterator[httpx.Client]:
     """Context: a client of the service, which is stopped at the end."""
-    queue = PredictionQueue([predictor], settings, ServedModel("painted", "0123", Path()))
+    queue = PredictionQueue([predictor], settings, ServedModel("painted", "0123", "4567", Path()))
     app = create_app(queue, predictor.contract, token=token)
     server = uvicorn.Server(server_configuration(app, settings))
     with socket.create_server(("127.0.0.1", 0)) as listener:

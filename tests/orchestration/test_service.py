@@ -77,7 +77,7 @@ def test_a_picture_as_a_body_or_in_a_form_gives_its_faces(client):
     assert form.pop("name") == "two.png"
     assert body.pop("name") == "picture"
     assert body == form
-    assert body["model"] == {"name": "painted", "version": "0123"}
+    assert body["model"] == {"name": "painted", "version": "0123", "classifier": "4567"}
     assert (body["status"], body["width"], body["height"]) == ("ok", 240, 240)
     assert list(body["faces"][0]) == [
         *("face", "box", "emotion"),
@@ -223,7 +223,7 @@ def test_health_says_which_model_answers(client):
     for path in ("/health", "/health/live", "/health/ready"):
         answer = client.get(path)
         assert answer.status_code == 200
-        assert answer.json()["model"] == {"name": "painted", "version": "0123"}
+        assert answer.json()["model"] == {"name": "painted", "version": "0123", "classifier": "4567"}
         assert (answer.json()["status"], answer.json()["live"], answer.json()["ready"]) == ("ok", True, True)
 
 
@@ -245,7 +245,7 @@ def test_figures_count_requests_pictures_faces_and_refusals(client):
     assert growth("deepexp3d_rejected_total", ("reason", "unreadable")) == 1
     assert growth("deepexp3d_request_seconds_count", ("endpoint", "/predict")) == 2
     assert growth("deepexp3d_stage_seconds_count", ("stage", "network")) == 1
-    assert after["deepexp3d_model_info", ("name", "painted"), ("version", "0123")] == 1
+    assert after["deepexp3d_model_info", ("classifier", "4567"), ("name", "painted"), ("version", "0123")] == 1
     assert after["deepexp3d_queue_pictures",] == 0
     assert after["deepexp3d_queue_limit_pictures",] == 4
     assert not any("somebody" in str(key) for key in after), "paths that anybody makes up are no labels"

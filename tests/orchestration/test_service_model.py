@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from orchestration.service.model_source import ModelFollower, find_model
 from tests.models.serving.serving_predictors import painted_file, painted_predictor
 
 SOON = 30.0
-FIRST, SECOND = (ServedModel("champion", version, Path(version)) for version in ("aaaa", "bbbb"))
+FIRST, SECOND = (ServedModel("champion", version, "cccc", Path(version)) for version in ("aaaa", "bbbb"))
 
 
 @pytest.fixture
@@ -50,6 +51,14 @@ def test_another_champion_answers_without_a_restart(queue, workers):
     assert [worker.backend.detections for worker in workers.values()] == [1, 1]
 
 
+def test_a_classifier_that_is_trained_anew_is_taken_too(queue, workers):
+    retrained = replace(FIRST, classifier="dddd")
+    follower = ModelFollower(queue, lambda: retrained, lambda found: [workers[found.version]], SOON)
+    assert follower.look()
+    assert ask(queue) is retrained
+    assert not follower.look()
+
+
 def test_a_registry_that_is_down_changes_nothing(queue, workers, caplog):
     def out_of_reach():
         raise StorageUnreachableError("registry: does not answer.")
@@ -75,9 +84,11 @@ def test_a_model_is_found_by_name_and_by_folder_and_has_its_files_own_version(tm
     named = find_model("deepexp3d-small")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "network.onnx").write_bytes((named.folder / "network.onnx").read_bytes())
+    (tmp_path / "mine" / "classifier.skops").write_bytes(b"another")
     copied = find_model(str(tmp_path / "mine"))
     assert (named.name, copied.name) == ("deepexp3d-small", "mine")
     assert named.version == copied.version
+    assert named.classifier != copied.classifier
     with pytest.raises(WeightsMissingError, match="there is no such file; name an exported network's folder"):
         find_model(str(tmp_path))
 

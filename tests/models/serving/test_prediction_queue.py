@@ -12,7 +12,7 @@ from models.serving.settings import ServingSettings
 from tests.models.serving.serving_predictors import painted_file, painted_predictor
 
 SOON = 30.0
-MODEL, OTHER = (ServedModel(name, name, Path()) for name in ("one", "other"))
+MODEL, OTHER = (ServedModel(name, name, name, Path()) for name in ("one", "other"))
 
 
 @pytest.fixture
