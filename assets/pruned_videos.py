@@ -47,6 +47,8 @@ def prune_videos(workspace: Workspace) -> StageResult:
             "kept": int(videos.kept.sum()),
             "frames kept": int(videos.frames[videos.kept].sum()),
             "people kept": int(videos.subject[videos.kept].nunique()),
+            # One number a step: Dagster plots numbers over time, and no tables.
+            **{f"left after: {row.step}": int(row.left) for row in funnel.itertuples()},
             "funnel": funnel,
             "picture": folder / "funnel.png",
         }

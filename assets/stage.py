@@ -149,9 +149,12 @@ def materialise(
     """
     workspace = resource.open()
     stage = stage or context.asset_key.to_user_string()
+    begin = time.monotonic()
     with within_run(context.run_id), _told_to(context.log):
         result = run(workspace, stage, lambda: function(workspace, *arguments))
     metadata = {key: _metadata_value(value) for key, value in result.metadata.items()}
+    # Dagster plots every number over time.
+    metadata["wall seconds"] = dg.MetadataValue.float(round(time.monotonic() - begin, 3))
     if result.skipped:
         context.log.warning(result.skipped)
         metadata["skipped"] = dg.MetadataValue.md(f"**{result.skipped}**")

@@ -61,11 +61,19 @@ def train_stage(
             "images of": ", ".join(source.name for source in shards),
             "epochs": len(result.history),
             "best epoch": result.best_epoch,
+            **throughput(result.history, section.batch_size),
             **{UNITS.get(name, name): value for name, value in result.metrics.items()},
             "curves": curves,
             "MLflow run": record.link,
         }
     )
+
+
+def throughput(history: list[dict[str, Any]], batch_size: int) -> dict[str, float]:
+    """Images a second over a whole training, as its last epoch tells; nothing of one without an epoch."""
+    if not history or not history[-1]["seconds"]:
+        return {}
+    return {"images a second": history[-1]["step"] * batch_size / history[-1]["seconds"]}
 
 
 def initial_network(workspace: Workspace, name: str | None) -> Path | None:
