@@ -217,13 +217,19 @@ def _failure(result: dg.ExecuteInProcessResult) -> str:
     An error of this project says more than the one that it was made from.
     """
     for event in result.all_events:
-        if event.is_step_failure:
-            chain = [event.step_failure_data.error]
-            while chain[-1].cause is not None:
-                chain.append(chain[-1].cause)
-            known = [error for error in chain if issubclass(getattr(errors, error.cls_name or "", int), DeepExp3DError)]
-            text = (known or chain)[-1].message.strip()
-            return f"{event.step_key}: {text}\nmend this and run again: what was finished is kept. All runs: make ui"
+        # A resource, such as a cluster, fails before any step does.
+        error = event.event_specific_data.error if event.is_step_failure or event.is_job_failure else None
+        if error is None:
+            continue
+        chain = [error]
+        while chain[-1].cause is not None:
+            chain.append(chain[-1].cause)
+        known = [error for error in chain if issubclass(getattr(errors, error.cls_name or "", int), DeepExp3DError)]
+        text = (known or chain)[-1].message.strip()
+        return (
+            f"{event.step_key or event.job_name}: {text}\n"
+            "mend this and run again: what was finished is kept. All runs: make ui"
+        )
     return "the run failed before its first stage; see make ui"
 
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from models.errors import WeightsMissingError
+from models.errors import ClusterError, WeightsMissingError
 from orchestration.run import _failure
 
 
@@ -33,3 +33,15 @@ def test_other_errors_are_told_by_their_innermost_cause():
             raise RuntimeError("outer") from error
 
     assert "inner" in failure_of(network)
+
+
+def test_a_resource_that_fails_before_any_stage_is_told_too():
+    @dg.resource
+    def cluster(_):
+        raise ClusterError("Ray: nobody answers; start the cluster.")
+
+    @dg.asset(required_resource_keys={"cluster"})
+    def network(): ...
+
+    result = dg.materialize([network], resources={"cluster": cluster}, raise_on_error=False)
+    assert "Ray: nobody answers; start the cluster." in _failure(result)
