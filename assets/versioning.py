@@ -22,12 +22,20 @@ REMOTE = "profile"
 
 
 @contextlib.contextmanager
-def _repository(root: Path) -> Iterator:
-    """DVC's repository at `root`, one user at a time: DVC refuses, rather than waits, when another holds its lock."""
+def _repository(root: Path, remote: Path | None = None) -> Iterator:
+    """DVC's repository at `root`, one user at a time: DVC refuses, rather than waits, when another holds its lock.
+
+    `remote` is a folder to be used in place of the default remote.
+    """
     from dvc.repo import Repo
 
+    instead = {"core": {"remote": "folder"}, "remote": {"folder": {"url": str(remote.absolute())}}} if remote else None
     # DVC takes the names of stages for those of the dvc.yaml in the current folder.
-    with FileLock(root / ".dvc" / "deepexp3d.lock"), contextlib.chdir(root), Repo(str(root)) as repository:
+    with (
+        FileLock(root / ".dvc" / "deepexp3d.lock"),
+        contextlib.chdir(root),
+        Repo(str(root), config=instead) as repository,
+    ):
         yield repository
 
 
@@ -124,15 +132,27 @@ def use_remote(root: Path, store: "ObjectStore | None") -> None:
                 del local["core"]["remote"]
 
 
-def push(root: Path) -> int:
-    """Bring everything that `dvc.lock` names into the default remote; returns how many files were new there."""
+def has_remote_elsewhere(root: Path) -> bool:
+    """Whether there is a default remote, and it outlives the project folder."""
+    from dvc.config import NoRemoteError
+
     with _repository(root) as repository:
+        try:
+            remote = repository.cloud.get_remote()
+        except NoRemoteError:
+            return False
+        return remote.fs.protocol != "local" or not Path(remote.path).is_relative_to(root)
+
+
+def push(root: Path, remote: Path | None = None) -> int:
+    """Bring everything that `dvc.lock` names into the default remote, or a folder; returns how many files were new."""
+    with _repository(root, remote) as repository:
         return repository.push()
 
 
-def pull(root: Path) -> None:
-    """Bring everything that `dvc.lock` names from the default remote into `data/` and `reports/`."""
-    with _repository(root) as repository:
+def pull(root: Path, remote: Path | None = None) -> None:
+    """Bring everything that `dvc.lock` names from the default remote, or a folder, into `data/` and `reports/`."""
+    with _repository(root, remote) as repository:
         repository.pull()
 
 

@@ -1,8 +1,8 @@
 """`make backup` and `make restore`: all that git does not hold, in one folder and DVC's remote.
 
-DVC's remote gets every byte of `data/` and `reports/`. The folder gets MLflow's and Dagster's databases, each as it was
-at one moment, MLflow's files where they lie in the project folder, and `dvc.lock`. What lies in an object store stays
-there: who runs the store keeps it safe.
+DVC's remote gets every byte of `data/` and `reports/`, or the folder does where there is no remote outside of the
+project folder. The folder gets MLflow's and Dagster's databases, each as it was at one moment, MLflow's files where they
+lie in the project folder, and `dvc.lock`. What lies in an object store stays there: who runs the store keeps it safe.
 """
 
 import argparse
@@ -25,6 +25,7 @@ CONTENTS = "backup.json"
 ARTIFACTS = "mlartifacts"
 LOCK = "dvc.lock"
 RUNS = "dagster"
+DATA = "dvc"
 
 
 class BackupError(DeepExp3DError):
@@ -61,8 +62,8 @@ def back_up(workspace: Workspace, folder: Path) -> None:
     lock = workspace.path(LOCK)
     if not lock.exists():
         raise BackupError(f"{lock}: not there, so there is nothing to back up yet; run the pipeline first (make run).")
-    versioning.push(workspace.root)
     folder.mkdir(parents=True, exist_ok=True)
+    versioning.push(workspace.root, None if versioning.has_remote_elsewhere(workspace.root) else folder / DATA)
     shutil.copy(lock, folder / LOCK)
     for name, place in _databases(workspace).items():
         if isinstance(place, Postgres):
@@ -91,7 +92,7 @@ def restore(workspace: Workspace, folder: Path) -> None:
         ) from None
     _refuse_to_overwrite(workspace, folder)
     shutil.copy(folder / LOCK, workspace.path(LOCK))
-    versioning.pull(workspace.root)
+    versioning.pull(workspace.root, folder / DATA if (folder / DATA).exists() else None)
     for name, place in _databases(workspace).items():
         if isinstance(place, Postgres) and (folder / f"{name}.dump").exists():
             _undump(place, getattr(place, name), folder / f"{name}.dump")

@@ -94,6 +94,19 @@ def test_a_clone_elsewhere_gets_data_runs_and_models_back(open_at, tmp_path):
     assert_restored(clone, run_id)
 
 
+def test_a_remote_inside_the_project_folder_goes_into_the_backup(open_at, tmp_path):
+    project = open_at("project")
+    for name in ("project", "clone"):
+        config = open_at(name).path(".dvc", "config")
+        config.write_text(config.read_text().replace("../../remote", "../.dvc-remote"))
+    work_in(open_at("project"))
+    back_up(project, tmp_path / "backup")
+    assert not project.path(".dvc-remote").exists()
+    clone = open_at("clone")
+    restore(clone, tmp_path / "backup")
+    assert clone.data("landmark_weights", "weights.json").read_text() == "{}"
+
+
 def test_databases_of_a_server_come_back_into_empty_ones(open_at, tmp_path, monkeypatch, postgres, object_store):
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     for name, value in KEY.items():

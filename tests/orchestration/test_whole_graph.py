@@ -113,8 +113,6 @@ def test_dvc_repro_has_nothing_to_do_after_dagster(finished):
 def test_a_clone_with_the_backup_has_the_same_report_and_nothing_to_do(finished, tmp_path, monkeypatch):
     """The same: every file of reports/ byte by byte, and, made anew there, every figure but the times it took."""
     workspace, _ = finished
-    remote = "[core]\n    no_scm = true\n    remote = store\n['remote \"store\"']\n    url = "
-    workspace.path(".dvc", "config").write_text(f"{remote}{tmp_path / 'store'}\n")
     back_up(workspace, tmp_path / "backup")
     clone = clone_of(workspace, tmp_path / "clone")
     monkeypatch.setenv("DAGSTER_HOME", str(clone.path(".dagster")))
