@@ -1,8 +1,8 @@
 """`make backup` and `make restore`: all that git does not hold, in one folder and DVC's remote.
 
 DVC's remote gets every byte of `data/` and `reports/`, or the folder does where there is no remote outside of the
-project folder. The folder gets MLflow's and Dagster's databases, each as it was at one moment, MLflow's files where they
-lie in the project folder, and `dvc.lock`. What lies in an object store stays there: who runs the store keeps it safe.
+project folder. The folder gets MLflow's and Dagster's databases, each as it was at one moment, MLflow's files where
+they lie in the project folder, and `dvc.lock`. What lies in an object store stays there: who runs it keeps it safe.
 """
 
 import argparse
