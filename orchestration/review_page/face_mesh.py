@@ -8,11 +8,11 @@ from models.morphable_model.model import EYE, MOUTH_CAVITY, SKIN, TEETH, TONGUE,
 
 # Linear colours, dark enough that the page's lights do not bleach them.
 COLOURS = {
-    SKIN: (0.42, 0.31, 0.26),
-    EYE: (0.6, 0.6, 0.6),
-    TEETH: (0.6, 0.58, 0.54),
-    TONGUE: (0.55, 0.2, 0.2),
-    MOUTH_CAVITY: (0.2, 0.05, 0.05),
+    SKIN: (0.27, 0.195, 0.16),
+    EYE: (0.36, 0.36, 0.36),
+    TEETH: (0.36, 0.35, 0.32),
+    TONGUE: (0.3, 0.1, 0.1),
+    MOUTH_CAVITY: (0.1, 0.03, 0.03),
 }
 # Millimetres per unit of the scene.
 UNIT = 100.0

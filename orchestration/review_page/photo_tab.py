@@ -15,7 +15,7 @@ BACKGROUND = "#59616e"
 # From where the face is looked at, in units of 100 mm: from the front.
 DISTANCE, FIELD_OF_VIEW = 5.2, 28
 # Where the light stands that gives the face its relief: from the upper left, in front.
-LIGHT, BRIGHTNESS = (-3.0, -4.0, 3.0), 12.0
+LIGHT, BRIGHTNESS = (-3.0, -4.0, 3.0), 20.0
 
 
 class PhotoTab:

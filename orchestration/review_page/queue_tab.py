@@ -240,7 +240,7 @@ class QueueTab:
         name = self._queue.order[place]
         said = self._queue.verdicts.get(name)
         with ui.item(on_click=lambda: self._go(self._queue.at(name))) as item:
-            item.props(f"active={place == self._queue.place}").classes("rounded")
+            item.classes("rounded bg-sky-500/15" if place == self._queue.place else "rounded")
             with ui.item_section().props("avatar").classes("min-w-0 pr-2"):
                 _icon(said.verdict if said else "")
             with ui.item_section().classes("min-w-0"):
