@@ -26,11 +26,16 @@ from assets.model_registry import (
     PASSED,
     REFUSED_BY_CHECK,
     VERSION_FILES,
+    TrailEntry,
     append_to_trail,
+    champion_identity,
     current_champion,
+    has_registry,
+    version_of,
 )
 from assets.stage import StageResult, WorkspaceResource, main, materialise, skip_reason, table
 from assets.workspace import Workspace
+from models.errors import CredentialsMissingError, StorageUnreachableError
 from models.expression.alignment import IMAGE_SIZE
 from models.packages import sha256_of
 from models.storage import written_whole
@@ -57,8 +62,8 @@ def review_challenger(workspace: Workspace) -> StageResult:
     folder = workspace.data(STAGE)
     network = workspace.data("deepexp3d_export", NETWORK)
     sha256 = sha256_of(network)
-    champion = current_champion(workspace)
-    facts, comparison = compare_with_champion(workspace, network)
+    champion = champion_at_hand(workspace)
+    facts, comparison = compare_with_champion(workspace, network, first=champion is None)
     with written_whole(folder / COMPARISON) as path:
         path.write_text(json.dumps(facts, indent=1) + "\n")
     with written_whole(folder / CARD) as path:
@@ -80,9 +85,10 @@ def review_challenger(workspace: Workspace) -> StageResult:
         _log(record, network, facts, aliases=[CHALLENGER, CHAMPION] if champion is None else [CHALLENGER])
     version = str(record.delivery.versions.get(MODEL, ""))
     if champion is None:
-        append_to_trail(
-            workspace, FIRST, version=version, sha256=sha256, reviewer="pipeline", reason="first model of this project"
+        reason = (
+            "first model of this project" if current_champion(workspace) is None else "first model of this registry"
         )
+        append_to_trail(workspace, FIRST, version=version, sha256=sha256, reviewer="pipeline", reason=reason)
     elif workspace.params.registry.approval == "automatic" and facts["check"] == PASSED and version:
         registry_review.approve(workspace, version, "pipeline", "passed the check; registry.approval is automatic")
         registry_review.promote_approved(workspace)
@@ -90,11 +96,33 @@ def review_challenger(workspace: Workspace) -> StageResult:
     return StageResult(_shown(folder, facts) | shown)
 
 
-def compare_with_champion(workspace: Workspace, network: Path) -> tuple[dict[str, Any], Any | None]:
+def champion_at_hand(workspace: Workspace) -> TrailEntry | None:
+    """The champion, if its files are here or in the registry; None where somebody begins anew with an old trail.
+
+    A registry that is out of reach may have it.
+    """
+    from models.expression.runtime import NETWORK
+
+    champion = current_champion(workspace)
+    if champion is None or champion_identity(workspace) == champion.sha256:
+        return champion
+    if sha256_of(workspace.data("deepexp3d_export", NETWORK)) == champion.sha256:
+        return champion
+    if not has_registry(workspace):
+        return None
+    try:
+        return None if version_of(workspace, champion) is None else champion
+    except (StorageUnreachableError, CredentialsMissingError):
+        return champion
+
+
+def compare_with_champion(
+    workspace: Workspace, network: Path, *, first: bool = False
+) -> tuple[dict[str, Any], Any | None]:
     """What the comparison says, as JSON and as `models.expression.comparison.Comparison`; None where there is none.
 
-    The check refuses a network whose error is greater by more than `registry.tolerance`, beyond doubt; in the first
-    network of a project there is nothing to refuse.
+    The check refuses a network whose error is greater by more than `registry.tolerance`, beyond doubt; the `first`
+    network of a project is not refused, being compared for information alone.
     """
     from models.expression.runtime import read_contract
 
@@ -122,7 +150,6 @@ def compare_with_champion(workspace: Workspace, network: Path) -> tuple[dict[str
         confidence=settings.confidence,
         seed=settings.seed,
     )
-    first = current_champion(workspace) is None
     worse = comparison.overall.worse_than(settings.tolerance)
     facts |= {
         "outcome": SAME if rival["sha256"] == sha256 else comparison.overall.verdict,

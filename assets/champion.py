@@ -84,16 +84,11 @@ def _source(workspace: Workspace, entry: TrailEntry) -> Path:
     version = version_of(workspace, entry)
     if version is None:
         raise DeepExp3DError(
-            f"{export / NETWORK}: the champion was never registered, and this is another network; deliver what waits "
-            "(deepexp3d upload), or roll back (deepexp3d rollback)."
+            f"{export / NETWORK}: is not the champion of reviews/registry.csv (sha256 {entry.sha256[:12]}), and "
+            f"{experiments.tracking_uri(workspace)} does not have that either; deliver what waits (deepexp3d upload), "
+            "or name the registry that has it in MLFLOW_TRACKING_URI."
         )
-    folder = version_files(workspace, version)
-    if sha256_of(folder / NETWORK) != entry.sha256:
-        raise DeepExp3DError(
-            f"{registered_name(workspace)} version {version.version} in {experiments.tracking_uri(workspace)} is not "
-            "the network that reviews/registry.csv means: that is another registry; correct MLFLOW_TRACKING_URI."
-        )
-    return folder
+    return version_files(workspace, version)
 
 
 def _write_int8(workspace: Workspace, source: Path, folder: Path) -> None:

@@ -208,14 +208,13 @@ def get_version(workspace: Workspace, version: str | int) -> Any:
 
 
 def version_of(workspace: Workspace, entry: TrailEntry) -> Any | None:
-    """The version that a line of the trail speaks of, by its number or, where it had none yet, by its file.
+    """The version that a line of the trail speaks of: by its file, for numbers are those of one registry alone.
 
-    None where the registry does not have it (yet); errors as of `get_version`.
+    None where the registry does not have it (yet); errors as of `version_of_alias`.
     """
-    if entry.version:
-        return get_version(workspace, entry.version)
     found = [one for one in all_versions(workspace) if one.tags.get(NETWORK_TAG) == entry.sha256]
-    return found[0] if found else None
+    numbered = [one for one in found if str(one.version) == entry.version]
+    return next(iter(numbered or found), None)
 
 
 def all_versions(workspace: Workspace) -> list[Any]:

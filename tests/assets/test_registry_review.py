@@ -22,6 +22,7 @@ from assets.model_registry import (
     REVIEW_TAG,
     REVIEWER_TAG,
     ROLLED_BACK,
+    append_to_trail,
     champion_folder,
     champion_identity,
     client,
@@ -327,3 +328,16 @@ def test_a_trail_that_was_spoilt_by_hand_is_named(life):
             read_trail(workspace)
     finally:
         path.write_text(text)
+
+
+def test_who_begins_anew_with_an_old_trail_gets_a_champion_again(new_project, tmp_path):
+    """As after `make clean`: the trail is under version control, its networks are gone."""
+    workspace = new_project(tmp_path / "project", **{"deepexp3d.init_from": None})
+    append_to_trail(workspace, FIRST, version="4", sha256="f" * 64, reviewer="pipeline", reason="long ago")
+    freeze_what_it_reads(workspace, export_network(workspace, seed=GOOD))
+    review_challenger(workspace)
+    follow_champion(workspace)
+    last = read_trail(workspace)[-1]
+    assert (last.event, last.version, last.reason) == (FIRST, "1", "first model of this registry")
+    assert champion_identity(workspace) == network_bytes(workspace)
+    assert registry(workspace, CHAMPION) == 1
