@@ -156,7 +156,7 @@ class Pruning(Section):
 class Review(Section):
     """The page on which people judge fits. No result depends on it."""
 
-    port: int = Field(ge=0, le=65535)
+    port: int = Field(ge=1, le=65535)
     notable_deviations: float = Field(gt=0, description="from which on a figure of a fit is named as a reason")
     film_height: int = Field(ge=64, le=1080)
     film_frames: int = Field(ge=2, description="frames drawn of a video at most")

@@ -357,7 +357,7 @@ def evaluate(
 )
 def review(
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="By default as params.yaml says: review.port.")
+        int | None, typer.Option(min=1, max=65535, help="By default as params.yaml says: review.port.")
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen at; the default answers this machine alone.")
