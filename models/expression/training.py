@@ -252,13 +252,24 @@ class _History(pl.Callback):
     def __init__(self, path: Path):
         self.path = path
         self.started = self.last_line = time.monotonic()
+        self.earlier_seconds = 0.0
         self.images = 0
+
+    def state_dict(self) -> dict[str, float]:
+        """How long the training has taken so far, those of its runs that were killed included."""
+        return {"seconds": self._seconds()}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Go on counting from there."""
+        self.earlier_seconds = state["seconds"]
+
+    def _seconds(self) -> float:
+        return self.earlier_seconds + time.monotonic() - self.started
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self.started = self.last_line = time.monotonic()
         # Epochs that a checkpoint does not know of are about to be repeated.
         rows = [row for row in _read_history(self.path) if row["epoch"] < trainer.current_epoch]
-        self.earlier_seconds = rows[-1]["seconds"] if rows else 0.0
         if trainer.is_global_zero:
             _write_history(self.path, rows)
 
@@ -288,7 +299,7 @@ class _History(pl.Callback):
             "train/mse": float(metrics["train/mse_epoch"]),
             **{name: float(metrics[name]) for name in ("val/mse", "val/mse_mm2", "val/vertex_rms") if name in metrics},
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "seconds": self.earlier_seconds + time.monotonic() - self.started,
+            "seconds": self._seconds(),
         }
         _write_history(self.path, [*_read_history(self.path), values])
         log.info(

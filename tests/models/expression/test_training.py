@@ -93,6 +93,19 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     check_resumed(shards, small_model, settings, tmp_path, steps, hardware=replace(one_cpu, workers=workers))
 
 
+def test_the_time_of_a_killed_run_counts(shards, small_model, quick_settings, tmp_path, one_cpu):
+    settings = replace(quick_settings, max_epochs=2)
+    with pytest.raises(KilledError):
+        train(shards, small_model, settings, tmp_path, seed=3, hardware=one_cpu, callbacks=[KillAfter(5)])
+    checkpoint = tmp_path / "checkpoints" / "last.ckpt"
+    state = torch.load(checkpoint, weights_only=True)
+    assert state["callbacks"]["_History"]["seconds"] > 0
+    state["callbacks"]["_History"]["seconds"] = 1e6
+    torch.save(state, checkpoint)
+    resumed = train(shards, small_model, settings, tmp_path, seed=3, hardware=one_cpu)
+    assert resumed.history[0]["seconds"] > 1e6
+
+
 def test_a_killed_run_on_several_folders_and_resolutions_goes_on_as_well(
     patterned_samples, shards, small_model, quick_settings, one_cpu, tmp_path
 ):
