@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,9 +105,8 @@ def fit_one(job: FitJob) -> list[dict]:
 
     from models.fitting.pruning import identity_norm
     from models.fitting.reconstruction import Reconstruction
-    from models.morphable_model import MorphableModel
 
-    model = MorphableModel.load(job.model).with_detector(read_detector_errors(job.offsets))
+    model = warm_model(job.model, job.offsets, _last_change(job.model), _last_change(job.offsets))
     refused = _bring_fits_up_to_date(job, model)
     rows = []
     for video in job.videos:
@@ -132,6 +132,19 @@ def fit_one(job: FitJob) -> list[dict]:
                 }
             )
     return rows
+
+
+@lru_cache(maxsize=1)
+def warm_model(model: Path, offsets: Path, *_changed: int | None) -> "MorphableModel":
+    """One face model a process, for as long as its files do not change: to load and check it takes longer than to find
+    that a video is done."""
+    from models.morphable_model import MorphableModel
+
+    return MorphableModel.load(model).with_detector(read_detector_errors(offsets))
+
+
+def _last_change(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _bring_fits_up_to_date(job: FitJob, model: "MorphableModel") -> dict[Path, Exception]:
