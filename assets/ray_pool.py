@@ -1,8 +1,8 @@
 """Independent work over many videos on a Ray cluster, with workers that stay warm from video to video.
 
 A worker has one video at a time and is given the next when that is done, so that no more is under way than the cluster
-can do. Ray brings a lost worker back, where there is room, with the video it was at. What that worker had finished is
-a file of the project, which every machine sees at the same path.
+can do. The video of a lost worker is the next that is given out, and another worker comes up where there is room. What
+the lost one had finished is a file of the project, which every machine sees at the same path.
 """
 
 import contextlib
@@ -25,6 +25,8 @@ from models.packages import sha256_of
 
 # Seconds for a cluster to answer, and between looks at whether it still has machines.
 ANSWER_WITHIN, LOOK_EVERY = 10.0, 5.0
+# Seconds in which workers may fail to come up, as on a machine that is gone and not yet missed, and between attempts.
+UP_WITHIN, BEFORE_ANOTHER = 60.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -61,45 +63,86 @@ class RayPool:
 
     def _worked_off(self, work, jobs):
         import ray
+        from ray.exceptions import RayError, RayTaskError
 
-        waiting, left = deque(jobs), len(jobs)
+        waiting, left = deque(_Task(job) for job in jobs), len(jobs)
         home = _Home(self.root, code_version())
-        # What every worker is at: a video, or, before its first, None.
-        at_work = {worker.attempt.remote(_come_home, home): (worker, None) for worker in self._workers(len(jobs))}
+        # What each worker is at, by the reference to what comes of it; None as long as it comes up.
+        at_work: dict[Any, tuple[Any, _Task | None]] = {}
+        ending_since = None
         try:
+            for _ in range(self._most_workers(left)):
+                self._come_up(at_work, home)
             while left:
                 reference = self._first_done(list(at_work))
-                worker, job = at_work.pop(reference)
-                outcome = self._outcome(reference, job)
-                if waiting:
-                    following = waiting.popleft()
-                    at_work[worker.attempt.remote(work, following)] = worker, following
-                else:
-                    # Its place may be wanted for a lost worker, which comes back with its video.
+                worker, task = at_work.pop(reference)
+                try:
+                    outcome = ray.get(reference)
+                except RayTaskError:
+                    raise  # a fault of the program
+                except RayError as error:
+                    # Not retried by Ray, which has used up its retries before it finds that a whole machine is gone.
                     ray.kill(worker)
+                    if task is None:
+                        ending_since = ending_since or time.monotonic()
+                        self._wait_before_another(at_work, ending_since, error)
+                    self._come_up(at_work, home)
+                    if task is None or task.losses < self.settings.retries:
+                        if task is not None:
+                            waiting.appendleft(_Task(task.job, task.losses + 1))
+                        continue
+                    outcome = DeepExp3DError(
+                        f"{task.job}: {task.losses + 1} workers were lost on it (out of memory?); leave it out or "
+                        f"shorten it. The last one: {type(error).__name__}."
+                    )
+                else:
+                    ending_since = None
+                    if waiting:
+                        following = waiting.popleft()
+                        at_work[worker.attempt.remote(work, following.job)] = worker, following
+                    else:
+                        # Its place may be wanted for a worker in place of a lost one.
+                        ray.kill(worker)
+                if not waiting:
                     _end_those_without_work(at_work)
-                if job is not None:
+                if task is not None:
                     left -= 1
-                    yield job, outcome
+                    yield task.job, outcome
+                elif outcome is not None:
+                    raise outcome
         finally:
             for worker, _ in at_work.values():
                 ray.kill(worker)
 
-    def _workers(self, most: int) -> list:
-        """Handles of new workers, at most so many."""
+    def _come_up(self, at_work: dict, home: "_Home") -> None:
+        """Ask for another worker, which at first looks around."""
         import ray
 
+        remote = ray.remote(_Worker).options(
+            num_cpus=self.settings.cpus_per_worker, num_gpus=self.gpus_per_worker, scheduling_strategy="SPREAD"
+        )
+        worker = remote.remote()
+        at_work[worker.attempt.remote(_come_home, home)] = worker, None
+
+    def _wait_before_another(self, at_work: dict, ending_since: float, error: Exception) -> None:
+        """A pause after a worker that ended as it came up.
+
+        Raises
+        ------
+        ClusterError
+            They have done so for long, and none is at a video.
+        """
+        busy = any(task is not None for _, task in at_work.values())
+        if not busy and time.monotonic() - ending_since > UP_WITHIN:
+            raise ClusterError(f"{self._where()}: workers end as they come up; see its logs. The last one: {error}")
+        time.sleep(BEFORE_ANOTHER)
+
+    def _most_workers(self, jobs: int) -> int:
+        """How many workers to ask for."""
         number = self.settings.workers or self._room()
         if not number:
             raise ClusterError(f"{self._where()} has no room for {self._wanted()}; {self._cure()}")
-        remote = ray.remote(_Worker).options(
-            num_cpus=self.settings.cpus_per_worker,
-            num_gpus=self.gpus_per_worker,
-            max_restarts=-1,
-            max_task_retries=self.settings.retries,
-            scheduling_strategy="SPREAD",
-        )
-        return [remote.remote() for _ in range(min(number, most))]
+        return min(number, jobs)
 
     def _first_done(self, references: list):
         """The reference of whatever is done next.
@@ -124,26 +167,6 @@ class RayPool:
                     f"{self.settings.patience_seconds:g} s; what was finished is kept. {self._cure()}"
                 )
 
-    def _outcome(self, reference, job):
-        """What a worker made of a job; a fault of its program, as in a process of this machine, is raised here."""
-        import ray
-        from ray.exceptions import RayError, RayTaskError
-
-        try:
-            outcome = ray.get(reference)
-        except RayTaskError:
-            raise
-        except RayError as error:
-            if job is None:
-                raise ClusterError(f"{self._where()}: workers end as they come up; {error}") from error
-            return DeepExp3DError(
-                f"{job}: {self.settings.retries + 1} workers were lost on it (out of memory?); leave it out or shorten "
-                f"it. The last one: {type(error).__name__}."
-            )
-        if job is None and outcome is not None:
-            raise outcome
-        return outcome
-
     def _room(self) -> int:
         """How many workers the machines of the cluster have room for, each by itself."""
         import ray
@@ -162,6 +185,14 @@ class RayPool:
 
     def _cure(self) -> str:
         return "add machines (ray status lists them), or lower cpus_per_worker or gpus_per_worker in params.yaml."
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A job, and how many workers were lost on it."""
+
+    job: Any
+    losses: int = 0
 
 
 class _Worker:
@@ -207,11 +238,11 @@ def code_version() -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _end_those_without_work(at_work: dict[Any, tuple[Any, Any]]) -> None:
+def _end_those_without_work(at_work: dict[Any, tuple[Any, _Task | None]]) -> None:
     """End the workers that still come up: there is no video left for them."""
     import ray
 
-    for reference in [reference for reference, (_, job) in at_work.items() if job is None]:
+    for reference in [reference for reference, (_, task) in at_work.items() if task is None]:
         worker, _ = at_work.pop(reference)
         ray.kill(worker)
 
