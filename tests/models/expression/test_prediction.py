@@ -264,7 +264,7 @@ def test_models_are_found_by_name_by_variable_and_by_folder(tmp_path, monkeypatc
     monkeypatch.setattr("models.expression.shipped.CHECKOUT", tmp_path / "elsewhere")
     with pytest.raises(WeightsMissingError, match="none came with the installation"):
         model_folder()
-    for name in ("deepexp3d-small", "deepexp3d-resnet50"):
+    for name in ("deepexp3d-resnet50", "deepexp3d-small"):
         with pytest.raises(WeightsMissingError, match=f"{name}: this network did not come"):
             model_folder(name)
         (shipped / name).mkdir(parents=True)
