@@ -29,6 +29,7 @@ from assets.workspace import Workspace
 from benchmarks.pipeline_overhead.project import make_project
 from models.errors import VideoError
 from models.video.decoding import read_frames
+from models.video.manifest import find_videos
 
 # Suffix, codec, pixel format, options of the container.
 KINDS = (
@@ -208,7 +209,7 @@ def ingest(workspace: Workspace, limit_s: float) -> Outcome:
         print(done.stderr[-3000:], file=sys.stderr)
     rows = read_manifest(workspace) if returncode == 0 else pd.DataFrame(columns=["path", "status", "reason"])
     refused, used = rows[rows.status == "refused"], rows[rows.status == "ok"]
-    names = [file.name for file in workspace.data("incoming").iterdir()]
+    names = [file.name for file in find_videos([workspace.data("incoming")])]
     found = Counter(Path(path).name for path in rows.path)
     return Outcome(
         files=len(names),
