@@ -96,13 +96,12 @@ def survive(workspace: Workspace, kills: int, seed: int) -> dict[str, float]:
             while hits < kills and watch.wait_for(first + 1, process):
                 time.sleep(rng.uniform(0, 1))
                 victim = str(rng.choice(list(figures)))
-                if process.poll() is not None or not _kill(victim, cluster, process, rng):
-                    continue
-                figures[victim] += 1
-                hits += 1
-                if victim == "driver":
-                    process.communicate()
-                    process = _start(workspace)
+                if process.poll() is None and _kill(victim, cluster, process, rng):
+                    figures[victim] += 1
+                    hits += 1
+                    if victim == "driver":
+                        process.communicate()
+                        process = _start(workspace)
                 first = len(watch.look())
             output = process.communicate()[0]
             if process.returncode:
@@ -136,12 +135,10 @@ class _Watch:
         return now
 
     def wait_for(self, number: int, process: subprocess.Popen) -> bool:
-        """Whether so many videos are finished before the process has ended."""
-        while len(self.look()) < number:
-            if process.poll() is not None:
-                return False
+        """Whether so many videos are finished while the process still runs."""
+        while len(self.look()) < number and process.poll() is None:
             time.sleep(0.01)
-        return True
+        return process.poll() is None
 
 
 def _kill(victim: str, cluster: "Cluster", driver: subprocess.Popen, rng: np.random.Generator) -> bool:
