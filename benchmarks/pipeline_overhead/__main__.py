@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="where to put a picture of the page")
     parser.add_argument("--ray", action="store_true", help="measure the speed-up on Ray")
     parser.add_argument("--kills", type=int, default=0, help="how often to kill something")
-    parser.add_argument("--clips", type=int, default=8, help="for Ray")
+    parser.add_argument("--clips", type=int, default=16, help="for Ray")
     parser.add_argument("--frames", type=int, default=800, help="of each; a quarter of them for --kills")
     parser.add_argument("--seed", type=int, default=0, help="of the moments and victims of --kills")
     parser.add_argument("--no-order", dest="order", action="store_false", help="measure on Ray alone")
