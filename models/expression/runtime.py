@@ -10,6 +10,7 @@ import numpy as np
 
 from models.errors import ModelMismatchError, WeightsMissingError
 from models.expression.contract import NetworkContract
+from models.openvino_binding import load_openvino
 
 log = logging.getLogger(__name__)
 
@@ -158,8 +159,7 @@ def _best_runtime() -> str:
 
 
 def _openvino_session(path: Path | str, threads: int, streams: int) -> tuple[NetworkContract, Compute]:
-    import openvino
-
+    openvino = load_openvino()
     core = openvino.Core()
     try:
         model = core.read_model(str(path))

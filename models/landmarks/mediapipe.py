@@ -14,6 +14,7 @@ import numpy as np
 
 from models.errors import WeightsMissingError
 from models.landmarks.backend import Face, as_rgb, box_around, overlap, without_duplicates
+from models.openvino_binding import load_openvino
 from models.packages import FACE_LANDMARKER, MEDIAPIPE, cache_folder, packaged_file, sha256_of
 from models.storage import written_whole
 
@@ -201,9 +202,7 @@ class _ReducedNetwork:
     """The same under OpenVINO in bfloat16."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        import openvino
-
-        core = openvino.Core()
+        core = load_openvino().Core()
         model = core.read_model(str(path))
         self.side = int(model.input().partial_shape[1].get_length())
         model.reshape([1, self.side, self.side, 3])
@@ -223,9 +222,7 @@ class _ReducedNetwork:
 
 def _has_bfloat16() -> bool:
     """Whether the processor computes in bfloat16 rather than pretends to."""
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def landmarker_file() -> Path:
