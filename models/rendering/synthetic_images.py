@@ -20,8 +20,8 @@ from models.rendering.head import rotation_from_angles
 from models.rendering.sensor import sample_sensor
 from models.rendering.settings import SyntheticImageSettings, SyntheticVideoSettings
 from models.rendering.shading import Lighting, sample_lighting
-from models.rendering.subject import Subject, sample_subject
-from models.rendering.synthetic_video import SyntheticVideo, require_renderable
+from models.rendering.subject import Subject
+from models.rendering.synthetic_video import SyntheticVideo, numbered_subject
 
 # Between the ears, behind the landmarks' centre.
 _HEAD_CENTRE = np.array([0.0, 0.0, -70.0])  # mm
@@ -93,10 +93,8 @@ def posing_subject(
     ModelMismatchError
         The model cannot be rendered.
     """
-    require_renderable(model)
     settings = settings or SyntheticImageSettings()
-    look = np.random.default_rng([seed, subject])
-    return sample_subject(model, look, settings.identity_spread, resting_spread=settings.resting_spread)
+    return numbered_subject(model, subject, seed, settings.identity_spread, settings.resting_spread)
 
 
 def render_emotion_image(

@@ -123,10 +123,22 @@ def filmed_subject(
     ModelMismatchError
         The model cannot be rendered.
     """
-    require_renderable(model)
     settings = settings or SyntheticVideoSettings()
-    look = np.random.default_rng([seed, subject])
-    return sample_subject(model, look, settings.identity_spread, resting_spread=settings.resting_spread)
+    return numbered_subject(model, subject, seed, settings.identity_spread, settings.resting_spread)
+
+
+def numbered_subject(
+    model: MorphableModel, number: int, seed: int, identity_spread: float, resting_spread: float
+) -> Subject:
+    """The person whom `seed` has under a number.
+
+    Raises
+    ------
+    ModelMismatchError
+        The model cannot be rendered.
+    """
+    require_renderable(model)
+    return sample_subject(model, np.random.default_rng([seed, number]), identity_spread, resting_spread=resting_spread)
 
 
 def synthesise_video(
