@@ -52,10 +52,20 @@ def read_mesh(path: Path | str) -> Mesh:
         if path.stat().st_size == 0:
             raise ScanError(f"{path}: is empty; copy it again.")
         mesh = _with_seams(read_indexed_faces(path)) if path.suffix.lower() in VRML_SUFFIXES else _from_trimesh(path)
+        _require_face(path, mesh)
     except OSError as error:
         raise ScanError(f"{path}: cannot be read ({error.strerror}).", "missing scan") from error
-    _require_face(path, mesh)
+    except ScanError:
+        raise
+    except Exception as error:
+        # Readers raise whatever a damaged file makes them stumble over, and one file shall not end a set.
+        raise ScanError(f"{path}: is no readable mesh ({_cause(error)}); export the scan again.") from error
     return mesh
+
+
+def _cause(error: Exception) -> str:
+    """What an error of a library says, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def read_landmarks(path: Path | str) -> np.ndarray:
@@ -108,15 +118,9 @@ def _with_seams(faces: IndexedFaces) -> Mesh:
 def _from_trimesh(path: Path) -> Mesh:
     import trimesh
 
-    try:
-        loaded = trimesh.load(path, process=False, force="mesh")
-        vertices, triangles = np.asarray(loaded.vertices, np.float32), np.asarray(loaded.faces, np.int32)
-        coordinates = getattr(loaded.visual, "uv", None)
-    except OSError:
-        raise
-    except Exception as error:
-        # Its readers raise whatever a damaged file makes them stumble over.
-        raise ScanError(f"{path}: is no readable mesh ({error}); export the scan again.") from error
+    loaded = trimesh.load(path, process=False, force="mesh")
+    vertices, triangles = np.asarray(loaded.vertices, np.float32), np.asarray(loaded.faces, np.int32)
+    coordinates = getattr(loaded.visual, "uv", None)
     if coordinates is not None and len(coordinates) == len(vertices):
         return Mesh(vertices, triangles, np.asarray(coordinates, np.float32))
     return Mesh(vertices, triangles)

@@ -9,7 +9,7 @@ import gzip
 import re
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,7 +77,8 @@ def read_indexed_faces(path: Path) -> IndexedFaces:
     Raises
     ------
     ScanError
-        The file is no VRML, ends too early, holds no surface, or its indices point at nothing.
+        The file is no VRML, ends too early, holds no surface, its indices point at nothing, or a transformation has
+        too few or too many numbers.
     """
     scene = _Parser(path, _text(path)).scene()
     surfaces = list(_surfaces(path, scene, _State()))
@@ -195,6 +196,9 @@ class _Parser:
             raise ScanError(f"{self._path}: ends in the middle of {node.kind}.{name}; copy it again.")
         inside = self._text[self._at + 1 : end].replace(",", " ")
         self._at = end + 1
+        if not inside.strip():
+            # Of which numpy would make a -1.
+            return np.empty(0)
         with warnings.catch_warnings():
             # This is how numpy tells that a text holds anything but numbers.
             warnings.simplefilter("error", DeprecationWarning)
@@ -229,7 +233,7 @@ def _surfaces(path: Path, node: _Node, state: _State) -> Iterator[IndexedFaces]:
         state.points = node
     elif node.kind == "TextureCoordinate2":
         state.texture = node
-    elif (matrix := _transformation(node)) is not None:
+    elif (matrix := _transformation(path, node)) is not None:
         if not node.children:
             state.matrix = state.matrix @ matrix
             return
@@ -241,24 +245,35 @@ def _surfaces(path: Path, node: _Node, state: _State) -> Iterator[IndexedFaces]:
         yield from _surfaces(path, child, state)
 
 
-def _transformation(node: _Node) -> np.ndarray | None:
+def _transformation(path: Path, node: _Node) -> np.ndarray | None:
     """The matrix (4, 4) of a node that moves what it holds, or what follows it; None for other nodes."""
     if node.kind == "MatrixTransform":
-        rows = node.numbers("matrix")
-        return rows.reshape(4, 4).T if len(rows) == 16 else None
+        return _vector(path, node, "matrix", np.eye(4).ravel()).reshape(4, 4).T
     if node.kind not in ("Transform", "Translation", "Rotation", "Scale"):
         return None
     from scipy.spatial.transform import Rotation
 
-    rotation = node.numbers("rotation", (0, 0, 1, 0))
+    rotation = _vector(path, node, "rotation", (0, 0, 1, 0))
     axis = rotation[:3] / (np.linalg.norm(rotation[:3]) or 1)
     turn, scale, back = np.eye(4), np.eye(4), np.eye(4)
     turn[:3, :3] = Rotation.from_rotvec(axis * rotation[3]).as_matrix()
-    scale[:3, :3] = np.diag(node.numbers("scale", node.numbers("scaleFactor", (1, 1, 1))))
-    centre = node.numbers("center", (0, 0, 0))
-    turn[:3, 3] = node.numbers("translation", (0, 0, 0)) + centre
+    # VRML 2.0 calls "scale" what is "scaleFactor" in 1.0.
+    scale[:3, :3] = np.diag(_vector(path, node, "scale", _vector(path, node, "scaleFactor", (1, 1, 1))))
+    centre = _vector(path, node, "center", (0, 0, 0))
+    turn[:3, 3] = _vector(path, node, "translation", (0, 0, 0)) + centre
     back[:3, 3] = -centre
     return turn @ scale @ back
+
+
+def _vector(path: Path, node: _Node, name: str, default: Sequence[float]) -> np.ndarray:
+    """A field that has as many numbers as its default."""
+    numbers = node.numbers(name, tuple(default))
+    if len(numbers) != len(default) or not np.isfinite(numbers).all():
+        raise ScanError(
+            f"{path}: {node.kind}.{name} should be {len(default)} numbers, found "
+            f"{' '.join(f'{number:g}' for number in numbers[: len(default) + 1]) or 'none'}; export the scan again."
+        )
+    return numbers
 
 
 def _surface(path: Path, node: _Node, state: _State) -> IndexedFaces | None:

@@ -111,6 +111,18 @@ def test_a_compressed_file_is_read(tmp_path):
         ("#VRML V2.0 utf8\n" + shape(index="0 1 7 -1"), "1 of 1 faces point at points that are not there"),
         ("#VRML V2.0 utf8\n" + shape("texCoord TextureCoordinate { point [0 0] } texCoordIndex [0 -1]"), "as many"),
         ("#VRML V2.0 utf8\n" + "Group { " * 5000, "nested too deeply"),
+        *(
+            (f"#VRML V2.0 utf8\nTransform {{ {field} children [ {shape()} ] }}", message)
+            for field, message in (
+                ("rotation 0 0 1", "Transform.rotation should be 4 numbers, found 0 0 1"),
+                ("rotation 0 0 1 0.5 7", "should be 4 numbers, found 0 0 1 0.5 7"),
+                ("rotation 0 0 1 nan", "should be 4 numbers, found 0 0 1 nan"),
+                ("translation 1 2", "Transform.translation should be 3 numbers, found 1 2"),
+                ("scale 2", "Transform.scale should be 3 numbers, found 2"),
+                ("center [ ]", "Transform.center should be 3 numbers, found none"),
+            )
+        ),
+        (f"#VRML V1.0 ascii\nMatrixTransform {{ matrix 1 0 0 }} {shape()}", "MatrixTransform.matrix should be 16"),
     ],
 )
 def test_broken_files_are_named_with_what_is_wrong(tmp_path, text, message):
