@@ -46,7 +46,7 @@ def evaluate_fusion(
     from assets.rgbd_networks import rgbd_hardware, weight_files
     from models.rgbd.datasets import read_scans
     from models.rgbd.evaluation import evaluate_rgbd
-    from models.rgbd.protocol import Divisions
+    from models.rgbd.protocol import Divisions, require_people
 
     if len(protocols) > 1 or not set(protocols) <= set(PROTOCOLS):
         raise DeepExp3DError(
@@ -57,6 +57,7 @@ def evaluate_fusion(
     networks, evaluation = params.rgbd_networks, params.rgbd_evaluation.settings(params.rgbd_networks.training)
     divisions = None if divisions_file is None else Divisions.load(divisions_file)
     contents = read_scans(BENCHMARK, root, verify=params.bu3dfe_scans.verify)
+    require_people(contents.scans, params.depth_maps.intensities)
     landmarks = params.landmarks.model_copy(update={"backend": backend})
     with _kept(out) as folder:
         prepared = prepare_scans(

@@ -20,7 +20,15 @@ from models.rgbd.backbones import Backbone, load_backbone
 from models.rgbd.features import backbone_features, depth_as_images
 from models.rgbd.network_settings import RgbdEvaluationSettings, RgbdHardware, RgbdTrainingSettings
 from models.rgbd.pipelines import CLASSES, PAPER_PIPELINES, PIPELINES, Pipeline, backbone_of
-from models.rgbd.protocol import INTENSITIES, PROTOCOLS, Division, Divisions, complete_people, draw_divisions
+from models.rgbd.protocol import (
+    INTENSITIES,
+    PROTOCOLS,
+    Division,
+    Divisions,
+    complete_people,
+    draw_divisions,
+    intensities_in,
+)
 from models.rgbd.result import AS_TRAINED, PAPER_EPOCHS, PairedDifference, PipelineResult, RgbdResult
 from models.rgbd.samples import RgbdSamples
 from models.rgbd.training import resolved_device, resolved_precision, train_pipeline
@@ -305,8 +313,16 @@ def _divided(
     samples: RgbdSamples, settings: RgbdEvaluationSettings, divisions: Divisions | None
 ) -> tuple[np.ndarray, Divisions, list[str]]:
     """Rows that take part, the divisions of their people, and who does not take part."""
-    complete, lacking = complete_people(samples.subjects, samples.labels, samples.intensities)
+    shown = samples.subjects, samples.labels, samples.intensities
+    complete, lacking = complete_people(*shown)
+    levels = intensities_in(*shown)
     problems = []
+    if absent := sorted(set(INTENSITIES) - set(levels)):
+        problems.append(
+            f"The protocol takes expressions of intensity {' and '.join(map(str, INTENSITIES))}; too few people of "
+            f"this set show all six at {' and '.join(map(str, absent))}, and {' and '.join(map(str, levels))} alone "
+            "takes part."
+        )
     if lacking:
         examples = "; ".join(f"{person} lacks {', '.join(lacking[person])}" for person in sorted(lacking)[:EXAMPLES])
         more = "" if len(lacking) <= EXAMPLES else "; ..."
@@ -326,7 +342,7 @@ def _divided(
             f"the divisions name {len(divisions.people)} people, of whom {len(absent)} are not among the samples with "
             f"every expression: {', '.join(absent[:EXAMPLES])}; draw them anew."
         )
-    rows = np.isin(samples.intensities, INTENSITIES) & np.isin(samples.subjects, divisions.people)
+    rows = np.isin(samples.intensities, levels) & np.isin(samples.subjects, divisions.people)
     return np.flatnonzero(rows), divisions, problems
 
 

@@ -11,15 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import DatasetError
+from models.rgbd.contents import Scan
 from models.rgbd.pipelines import CLASSES
 from models.storage import written_whole
 
-# The third and fourth intensity of each of the six expressions.
+# The third and fourth intensity of each of the six expressions, of which a set may have one alone.
 INTENSITIES = (3, 4)
 # One in ten is tested.
 TESTED = 10
 # Two to learn from and one to test.
 LEAST_PEOPLE = 3
+# How many people a sentence names with what they lack.
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -167,11 +170,30 @@ def draw_divisions(
     return Divisions(protocol.name, seed, tuple(drawn), tuple(problems))
 
 
+def intensities_in(subjects: np.ndarray, labels: np.ndarray, intensities: np.ndarray) -> tuple[int, ...]:
+    """Those of the protocol's `INTENSITIES` that take part: at which a set's people show all six expressions.
+
+    Sets with one scan of each expression have one intensity. A few scans of the other, which most people lack, do not
+    keep all those from taking part.
+    """
+    people = {
+        level: sum(
+            set(CLASSES) <= set(labels[(subjects == person) & (intensities == level)]) for person in np.unique(subjects)
+        )
+        for level in INTENSITIES
+    }
+    most = max(people.values())
+    return tuple(level for level, count in people.items() if not most or 2 * count >= most)
+
+
 def complete_people(
     subjects: np.ndarray, labels: np.ndarray, intensities: np.ndarray
 ) -> tuple[list[str], dict[str, list[str]]]:
-    """Who shows all six expressions at both intensities, and of the others what they lack: person -> expressions."""
-    wanted = {(label, intensity) for label in CLASSES for intensity in INTENSITIES}
+    """Who shows all six expressions at every intensity that takes part, and of the others what they lack: person ->
+    expressions.
+    """
+    levels = intensities_in(subjects, labels, intensities)
+    wanted = {(label, intensity) for label in CLASSES for intensity in levels}
     complete, lacking = [], {}
     for person in np.unique(subjects):
         rows = subjects == person
@@ -181,6 +203,34 @@ def complete_people(
         else:
             complete.append(str(person))
     return complete, lacking
+
+
+def require_people(scans: Sequence[Scan], intensities: Sequence[int]) -> None:
+    """Refuse scans of too few people before hours are spent on their preparation.
+
+    Parameters
+    ----------
+    scans : all that there are
+    intensities : those that are prepared
+
+    Raises
+    ------
+    DatasetError
+        Fewer than three people show every expression; the message names some with what they lack.
+    """
+    kept = [scan for scan in scans if scan.emotion in CLASSES and scan.intensity in intensities]
+    complete, lacking = complete_people(
+        np.array([scan.subject for scan in kept], str),
+        np.array([scan.emotion for scan in kept], str),
+        np.array([scan.intensity for scan in kept], int),
+    )
+    if len(complete) < LEAST_PEOPLE:
+        examples = "; ".join(f"{person} lacks {', '.join(lacking[person])}" for person in list(lacking)[:_EXAMPLES])
+        raise DatasetError(
+            f"found {len(complete)} people with all six expressions among {len(kept)} scans of intensity "
+            f"{' and '.join(map(str, intensities))}; expected at least {LEAST_PEOPLE}, to learn from two and to test "
+            "one." + (f" {examples}." if examples else "")
+        )
 
 
 def _drawn(people: Sequence[str], count: int, seed: Sequence[int]) -> list[str]:

@@ -1,6 +1,7 @@
 """`deepexp3d evaluate bu3dfe`: depth and colour of scans in their publisher's layout."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -21,11 +22,13 @@ def project(new_project, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A scan and its photograph, as far as a look at how files begin can tell."""
+    """Scans and photographs of three people, as far as a look at how files begin can tell."""
     folder = tmp_path_factory.mktemp("sets") / "BU_3DFE"
-    (folder / "F0001").mkdir(parents=True)
-    (folder / "F0001" / "F0001_AN03WH_F3D.wrl").write_text("#VRML V2.0 utf8\n")
-    cv2.imwrite(str(folder / "F0001" / "F0001_AN03WH_F2D.bmp"), np.zeros((8, 8, 3), np.uint8))
+    for person in ("F0001", "F0002", "M0001"):
+        (folder / person).mkdir(parents=True)
+        for code in ("AN", "DI", "FE", "HA", "SA", "SU"):
+            (folder / person / f"{person}_{code}03WH_F3D.wrl").write_text("#VRML V2.0 utf8\n")
+            cv2.imwrite(str(folder / person / f"{person}_{code}03WH_F2D.bmp"), np.zeros((8, 8, 3), np.uint8))
     return folder
 
 
@@ -56,6 +59,14 @@ def test_a_folder_gives_both_tables_and_files_and_the_same_again_from_its_divisi
     assert result.exit_code == 0, result.output
     assert json.loads(again.read_text())["results"][0]["confusion"] == figures["results"][0]["confusion"]
     assert (tmp_path / "again-divisions.json").read_bytes() == (out / "metrics-divisions.json").read_bytes()
+
+
+def test_too_few_people_are_told_before_any_scan_is_prepared(command, root, tmp_path):
+    shutil.copytree(root, tmp_path / "two", ignore=shutil.ignore_patterns("M0001", "F0002_SA*"))
+    result = command("bu3dfe", "--root", tmp_path / "two")
+    assert result.exit_code == 1
+    assert "found 1 people with all six expressions" in result.output
+    assert "F0002 lacks sad 3" in result.output
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,12 @@ def test_only_the_third_and_fourth_intensity_take_part(samples, monkeypatch):
     assert counts == [4 * 12] * 3
 
 
+def test_a_set_of_one_intensity_is_evaluated_with_it_and_says_so(samples):
+    result = evaluate(samples.at(samples.intensities == 4))
+    assert result.images == 5 * 6
+    assert any("3 and 4" in problem and "4 alone takes part" in problem for problem in result.problems)
+
+
 def test_a_killed_evaluation_goes_on_with_the_repeats_that_are_missing(samples, trainings, tmp_path):
     whole = evaluate(samples, folder=tmp_path / "whole")
     evaluate(samples, settings=replace(SETTINGS, repeats=2), folder=tmp_path / "part")

@@ -1,6 +1,7 @@
 """People are divided as the protocols say, and nobody who is tested is learned from."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import DatasetError
+from models.rgbd.contents import Scan
 from models.rgbd.pipelines import CLASSES
-from models.rgbd.protocol import PROTOCOLS, Divisions, complete_people, draw_divisions
+from models.rgbd.protocol import (
+    PROTOCOLS,
+    Divisions,
+    complete_people,
+    draw_divisions,
+    intensities_in,
+    require_people,
+)
 
 HUNDRED = [f"F{number:04d}" for number in range(1, 57)] + [f"M{number:04d}" for number in range(1, 45)]
 
@@ -107,3 +116,45 @@ def test_who_lacks_an_expression_is_told_with_what_is_missing():
     complete, lacking = complete_people(*map(np.array, zip(*rows, strict=True)))
     assert complete == ["A"]
     assert lacking == {"B": ["sad 4"]}
+
+
+def shown(people, levels) -> list[tuple[str, str, int]]:
+    """Person, expression and intensity of people who show everything at some intensities."""
+    return [(person, label, level) for person in people for label in CLASSES for level in levels]
+
+
+def arrays(rows) -> tuple[np.ndarray, ...]:
+    return tuple(map(np.array, zip(*rows, strict=True)))
+
+
+def test_a_set_with_one_scan_of_each_expression_takes_part_with_that_one():
+    rows = shown("ABC", (4,))
+    assert intensities_in(*arrays(rows)) == (4,)
+    assert complete_people(*arrays(rows)) == (["A", "B", "C"], {})
+
+
+def test_a_few_scans_of_another_intensity_keep_nobody_from_taking_part():
+    rows = [*shown("ABCDE", (4,)), *shown("A", (3,)), ("B", "happy", 3)]
+    assert intensities_in(*arrays(rows)) == (4,)
+    assert complete_people(*arrays(rows))[0] == list("ABCDE")
+
+
+def test_both_intensities_take_part_where_most_people_show_both():
+    rows = [*shown("ABC", (3, 4)), *shown("DE", (4,))]
+    assert intensities_in(*arrays(rows)) == (3, 4)
+    assert complete_people(*arrays(rows))[0] == list("ABC")
+
+
+def scanned(rows) -> list[Scan]:
+    return [Scan(Path("s.ply"), Path("s.png"), None, *row) for row in rows]
+
+
+def test_too_few_people_are_told_before_their_scans_are_prepared():
+    require_people(scanned(shown("ABC", (3, 4))), (3, 4))
+    require_people(scanned(shown("ABC", (4,))), (3, 4))
+    rows = shown("ABC", (3, 4))
+    rows.remove(("B", "sad", 4))
+    with pytest.raises(DatasetError, match=r"found 2 people with all six expressions.*B lacks sad 4"):
+        require_people(scanned(rows), (3, 4))
+    with pytest.raises(DatasetError, match="found 0 people"):
+        require_people(scanned(shown("ABC", (1,))), (3, 4))
