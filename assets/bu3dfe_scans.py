@@ -92,7 +92,10 @@ def _rendered(workspace: Workspace, folder: Path) -> Path:
 
 def _save(workspace: Workspace, contents: "ScanContents") -> None:
     def inside(path: Path | None) -> str:
-        return "" if path is None else path.relative_to(workspace.root).as_posix()
+        if path is None:
+            return ""
+        # A manifest may name files elsewhere.
+        return (path.relative_to(workspace.root) if path.is_relative_to(workspace.root) else path).as_posix()
 
     rows = [
         {

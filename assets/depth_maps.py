@@ -133,6 +133,7 @@ def prepare_scans(
     DatasetError
         None of them can be prepared.
     """
+    from models.rgbd.contents import file_stems
     from models.rgbd.pipelines import CLASSES
     from models.rgbd.samples import gathered_samples
 
@@ -143,10 +144,10 @@ def prepare_scans(
             settings,
             landmarks,
             synthetic,
-            output=folder / f"{scan.name.replace(' ', '_')}.npz",
+            output=folder / f"{stem}.npz",
             fingerprint=fingerprint,
         )
-        for scan in wanted
+        for scan, stem in zip(wanted, file_stems(wanted), strict=True)
     ]
     done = {job.scan: outcome for job, outcome in each(prepare_job, jobs, workers, STAGE)}
     outcomes = [done[scan] for scan in wanted]

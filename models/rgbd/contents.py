@@ -1,7 +1,8 @@
 """What a set of 3D scans with photographs holds, in one form for every set, and how it differs from the published."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from models.emotion.labels import EMOTIONS
 
 # How intense an expression is in BU-3DFE, low to highest.
 INTENSITIES = (1, 2, 3, 4)
+# How much of a scan's name the name of a file takes.
+_LONGEST_STEM = 80
 
 
 @dataclass(frozen=True)
@@ -80,3 +83,19 @@ class ScanContents:
 def sort_key(scan: Scan) -> tuple[str, int, int, str]:
     """By subject, by emotion in the order of `EMOTIONS`, by intensity."""
     return scan.subject, EMOTIONS.index(scan.emotion), scan.intensity, scan.scan.name
+
+
+def file_stems(scans: Iterable[Scan]) -> list[str]:
+    """For each scan how files are called that are made of it, "F0001_angry_3": all different, and without folders.
+
+    Tables name people as they like, and may have several scans of one expression: the second of a name gets a number.
+    """
+    stems, taken = [], set()
+    for scan in scans:
+        stem = re.sub(r"[^\w-]+", "_", scan.name)[-_LONGEST_STEM:]
+        number = 1
+        while (numbered := stem if number == 1 else f"{stem}-{number}").casefold() in taken:
+            number += 1
+        taken.add(numbered.casefold())
+        stems.append(numbered)
+    return stems

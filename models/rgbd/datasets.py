@@ -319,7 +319,7 @@ def _photograph_of(scan: str) -> str:
 def _read_manifest(root: Path, verify: bool) -> ScanContents:
     reading = _Reading(root, verify)
     manifest = root / MANIFEST
-    wrong, no_scan, no_image, kinds = [], [], [], []
+    wrong, no_scan, no_image, kinds, doubled = [], [], [], [], []
     with opened_table(manifest) as file:
         rows = csv.DictReader(file, delimiter=delimiter(file))
         needed = ("scan", "image", "subject", "emotion")
@@ -336,24 +336,38 @@ def _read_manifest(root: Path, verify: bool) -> ScanContents:
                 continue
             scan, image = root / cells["scan"], root / cells["image"]
             landmarks = root / cells["landmarks"] if cells.get("landmarks") else None
-            if not scan.is_file():
+            if not _is_file(scan):
                 no_scan.append(f"{cells['scan']} ({place})")
-            elif not image.is_file():
+            elif not _is_file(image):
                 no_image.append(f"{cells['image'] or 'nothing'} ({place})")
             elif scan.suffix.lower() not in MESH_SUFFIXES:
                 kinds.append(f"{cells['scan']} ({place})")
             else:
                 ethnicity = cells.get("ethnicity", "")
-                reading.scans.append(Scan(scan, image, landmarks, cells["subject"], emotion, intensity, ethnicity))
-    if wrong:
-        raise DatasetError(
-            f"{manifest}, {named(wrong)}: expected a subject, an emotion out of {', '.join(EMOTIONS)}, and an "
-            f"intensity from {INTENSITIES[0]} to {INTENSITIES[-1]} or none."
-        )
+                found = Scan(scan, image, landmarks, cells["subject"], emotion, intensity, ethnicity)
+                if found in reading.scans:
+                    doubled.append(place)
+                else:
+                    reading.scans.append(found)
+    reading.leave_out(
+        "row that tells no expression",
+        f"Rows of {MANIFEST} without a subject, an emotion out of {', '.join(EMOTIONS)}, or an intensity from "
+        f"{INTENSITIES[0]} to {INTENSITIES[-1]} or none",
+        wrong,
+    )
+    reading.note(f"Rows of {MANIFEST} that are there twice, of which only the first counts", doubled)
     reading.leave_out("no scan", f"Rows of {MANIFEST} whose scan is not there", no_scan)
     reading.leave_out("no photograph", f"Rows of {MANIFEST} whose photograph is not there", no_image)
     reading.leave_out("other format", f"Scans that are none of {', '.join(MESH_SUFFIXES)}", kinds)
     return reading.contents("manifest")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A name that is too long, or a folder that may not be looked into.
+        return False
 
 
 def _intensity(cell: str, emotion: str | None) -> int | None:

@@ -16,6 +16,7 @@ from assets.stage import skip_reason
 from models.rgbd.persistence import load_pipeline
 from models.rgbd.samples import RgbdSamples
 from tests.models.rgbd.stand_in_backbone import stand_in_backbone
+from tests.models.rgbd.test_scan_datasets import write_scan
 
 STAGES = (gather_scans, make_depth_maps, train_networks, evaluate_pipelines)
 
@@ -52,6 +53,49 @@ def test_a_set_of_ones_own_takes_the_place_of_rendered_people(project, new_proje
     assert result.metadata["data"] == "real"
     assert result.metadata["people"] == 1
     assert load_scans(workspace).scans[0].scan.is_relative_to(workspace.data("datasets", "bu3dfe"))
+
+
+@pytest.fixture
+def table_of_scans(new_project, tmp_path):
+    """A project whose scans lie elsewhere, two of them of one person and expression, as a manifest tells."""
+    for name in "xy":
+        write_scan(tmp_path / "elsewhere", name)
+    workspace = new_project(tmp_path / "project")
+    rows = [f"{tmp_path}/elsewhere/{name}_F3D.wrl,{tmp_path}/elsewhere/{name}_F2D.bmp,../b,angry" for name in "xy"]
+    folder = workspace.data("datasets", "bu3dfe")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.csv").write_text("\n".join(["scan,image,subject,emotion", *rows]))
+    gather_scans(workspace)
+    return workspace
+
+
+def test_scans_that_a_manifest_names_elsewhere_are_found_again(table_of_scans, tmp_path):
+    assert [found.scan.name for found in load_scans(table_of_scans).scans] == ["x_F3D.wrl", "y_F3D.wrl"]
+    assert load_scans(table_of_scans).scans[0].scan.is_relative_to(tmp_path / "elsewhere")
+
+
+def test_two_scans_of_one_expression_become_two_pairs_whatever_their_person_is_called(
+    table_of_scans, tmp_path, monkeypatch
+):
+    def prepared(job):
+        shade = 1 + "xy".index(job.scan.scan.name[0])
+        images = {"colour": np.full((224, 224, 3), shade, np.uint8), "depth": np.zeros((64, 64), np.float32)}
+        figures = {name: np.array(0.5) for name in depth_maps.FIGURES}
+        return {**images, **figures, "remark": np.array(""), "picture": depth_maps._encoded(np.zeros((8, 24, 3)))}
+
+    monkeypatch.setattr(depth_maps, "_prepared", prepared)
+    params, folder = table_of_scans.params, tmp_path / "kept" / "pairs"
+    made = depth_maps.prepare_scans(
+        load_scans(table_of_scans).scans,
+        params.depth_maps,
+        params.landmarks,
+        synthetic=False,
+        folder=folder,
+        fingerprint="settings",
+        workers=1,
+    )
+    assert made.assembled.samples.colour[:, 0, 0, 0].tolist() == [1, 2]
+    assert len(list(folder.glob("*.npz"))) == len(list(folder.parent.rglob("*.npz"))) == 2
 
 
 def test_rendered_people_are_called_synthetic_at_every_stage(project):

@@ -1,13 +1,14 @@
 """Sets of scans are read in their publisher's layout; what cannot be used is named, left out and counted."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from models.errors import DatasetError
-from models.rgbd.contents import Scan
+from models.rgbd.contents import Scan, file_stems
 from models.rgbd.datasets import read_scans
 from tests.models.rgbd.test_meshes import vrml
 
@@ -161,11 +162,62 @@ def test_a_manifest_tells_of_other_scans(tmp_path):
     assert any("none.ply (line 5)" in problem for problem in contents.problems)
 
 
+def test_rows_that_tell_no_expression_are_named_left_out_and_counted(tmp_path):
+    write_scan(tmp_path, "x")
+    row = {"scan": "x_F3D.wrl", "image": "x_F2D.bmp", "subject": "a", "emotion": "happy", "intensity": "4"}
+    rows = [row, row | {"emotion": "contempt"}, row | {"intensity": "9"}, row | {"subject": ""}, {"scan": "x_F3D.wrl"}]
+    write_manifest(tmp_path, rows)
+    contents = read_scans("manifest", tmp_path)
+    assert [scan.emotion for scan in contents.scans] == ["happy"]
+    assert contents.left_out == {"row that tells no expression": 4}
+    (told,) = contents.problems
+    for what in (
+        "line 3: subject 'a', emotion 'contempt'",
+        "line 4: ",
+        "intensity '9'",
+        "line 5: subject ''",
+        "line 6",
+    ):
+        assert what in told
+
+
+def test_a_row_that_is_there_twice_counts_once_and_two_scans_of_an_expression_both(tmp_path):
+    write_scan(tmp_path, "x")
+    write_scan(tmp_path, "y")
+    row = {"scan": "x_F3D.wrl", "image": "x_F2D.bmp", "subject": "a", "emotion": "happy", "intensity": "4"}
+    write_manifest(tmp_path, [row, row, row | {"scan": "y_F3D.wrl", "image": "y_F2D.bmp"}])
+    contents = read_scans("manifest", tmp_path)
+    assert [scan.scan.name for scan in contents.scans] == ["x_F3D.wrl", "y_F3D.wrl"]
+    assert any("twice" in problem and "line 3" in problem for problem in contents.problems)
+
+
+def test_a_manifest_may_name_files_elsewhere(tmp_path):
+    write_scan(tmp_path / "elsewhere", "x")
+    (tmp_path / "set").mkdir()
+    row = {"subject": "a", "emotion": "happy", "intensity": "4", "image": str(tmp_path / "elsewhere" / "x_F2D.bmp")}
+    long = row | {"scan": f"{'x' * 400}.ply"}
+    write_manifest(tmp_path / "set", [row | {"scan": str(tmp_path / "elsewhere" / "x_F3D.wrl")}, long])
+    contents = read_scans("manifest", tmp_path / "set")
+    assert contents.scans[0].scan == tmp_path / "elsewhere" / "x_F3D.wrl"
+    assert contents.left_out == {"no scan": 1}
+
+
+def test_files_of_scans_have_names_of_their_own_inside_their_folder():
+    people = ["F0001", "../bs9", "a/b", "a_b", "A_B", "F0001", "F0001", "..", "x" * 300]
+    stems = file_stems(Scan(Path("s.ply"), Path("s.png"), None, person, "happy", 4) for person in people)
+    assert stems[0] == "F0001_happy_4"
+    assert len({stem.casefold() for stem in stems}) == len(people)
+    for stem in stems:
+        assert (Path("pairs") / f"{stem}.npz").resolve().parent == Path("pairs").resolve()
+        assert len(stem) < 100
+    assert stems[5:7] == ["F0001_happy_4-2", "F0001_happy_4-3"]
+
+
 def test_a_manifest_that_cannot_be_understood_is_told_of_with_its_line(tmp_path):
     write_scan(tmp_path, "x")
     row = {"scan": "x_F3D.wrl", "image": "x_F2D.bmp", "subject": "a", "emotion": "happy", "intensity": "9"}
     write_manifest(tmp_path, [row])
-    with pytest.raises(DatasetError, match=r"manifest.csv, line 2: .*intensity '9'"):
+    with pytest.raises(DatasetError, match=r"holds no scan.*manifest.csv.*line 2: .*intensity '9'"):
         read_scans("manifest", tmp_path)
     (tmp_path / "manifest.csv").write_text("scan,subject\n")
     with pytest.raises(DatasetError, match="lacks the column image, emotion"):
