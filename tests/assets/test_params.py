@@ -7,6 +7,7 @@ import yaml
 
 from assets.params import apply_profile, load_params
 from models.errors import ParamsError
+from models.rgbd.protocol import PROTOCOLS, draw_divisions
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 
@@ -81,6 +82,23 @@ def test_the_papers_profile_changes_its_values_and_keeps_comments_and_the_rest(t
     assert after.deepexp3d.augmentation == before.deepexp3d.augmentation
     assert after.tracking == before.tracking
     assert "# F, III-B" in path.read_text()
+
+
+def test_with_the_papers_profile_each_protocol_of_the_fusion_paper_keeps_its_own_numbers(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.read_text())
+    apply_profile(path, PARAMS.with_name("params.paper.yaml"))
+    evaluation = load_params(path).rgbd_evaluation
+    everybody = [f"F{number:04d}" for number in range(100)]
+    for name, sizes in (
+        ("paper", (54, 6, 200)),
+        ("redrawn", (54, 6, 200)),
+        ("all", (90, 10, 200)),
+        ("tenfold", (54, 6, 10)),
+    ):
+        drawn = draw_divisions(everybody, PROTOCOLS[name], seed=1, repeats=evaluation.repeats, people=evaluation.people)
+        assert (len(drawn.repeats[0].train), len(drawn.repeats[0].test), len(drawn.repeats)) == sizes
+        assert drawn.problems == ()
 
 
 def test_a_profile_with_an_unknown_key_leaves_the_file_as_it_was(tmp_path):
