@@ -9,7 +9,7 @@ from models.expression.images import read_image
 from models.landmarks.backend import LandmarkBackend
 from models.rgbd.contents import Scan
 from models.rgbd.cropping import face_box
-from models.rgbd.landmark_start import landmark_start
+from models.rgbd.landmark_start import disagreement, landmark_start, relief_start
 from models.rgbd.meshes import read_landmarks, read_mesh
 from models.rgbd.orientation import orientation, turned_back
 from models.rgbd.range_image import RangeImage, range_image
@@ -48,8 +48,8 @@ def prepare_pair(
 
     Parameters
     ----------
-    backend : finds the face in the photograph, where the registration begins if the scan has landmarks. Without it, or
-        where it finds none, the whole photograph is searched for the scan
+    backend : finds the face in the photograph, and in the relief of a scan without landmarks: there the registration
+        begins. Without it, or where it finds none, the whole photograph is searched for the scan
 
     Raises
     ------
@@ -74,8 +74,11 @@ def prepare_pair(
     try:
         depth_image = range_image(mesh, settings.range_image)
         colour = fitted(photograph, settings.range_image.size)
-        start = _start(landmarks, depth_image, colour, backend)
+        points = _points(colour, backend)
+        start = None if points is None else _start(landmarks, depth_image, points, backend)
         registration = register(depth_image, colour, settings.registration, start)
+        if start is not None:
+            _require_agreement(registration.matrix, start, points, settings.registration.largest_disagreement)
         depth = warped(depth_image.depth, registration.matrix, colour.shape[:2])
         box = face_box(depth, settings.cropping)
     except ScanError as error:
@@ -83,17 +86,34 @@ def prepare_pair(
     return PreparedPair(colour, depth, np.isfinite(depth), registration, box, depth_image, remark)
 
 
+def _points(colour: np.ndarray, backend: LandmarkBackend | None) -> np.ndarray | None:
+    """Landmarks (68, 2) of the largest face in a photograph; None where none is found."""
+    faces = [] if backend is None else backend.detect(colour)
+    return faces[0].points if faces else None
+
+
 def _start(
-    landmarks: np.ndarray | None, scan: RangeImage, colour: np.ndarray, backend: LandmarkBackend | None
+    landmarks: np.ndarray | None, scan: RangeImage, points: np.ndarray, backend: LandmarkBackend
 ) -> np.ndarray | None:
     """Where the registration begins (2, 3); None where landmarks do not tell."""
-    faces = [] if landmarks is None or backend is None else backend.detect(colour)
-    if not faces:
-        return None
     try:
-        return landmark_start(landmarks, scan, faces[0].points)
+        if landmarks is not None:
+            return landmark_start(landmarks, scan, points)
+        return relief_start(scan, points, backend)
     except NoFaceError:
         return None
+
+
+def _require_agreement(matrix: np.ndarray, start: np.ndarray, points: np.ndarray, largest: float) -> None:
+    """Refuse a registration that has left the face: of another person's photograph fine structure leads anywhere."""
+    apart = disagreement(matrix, start, points)
+    if apart > largest:
+        raise ScanError(
+            f"Scan and photograph do not belong together: the registration puts eyes, nose and lips {apart:.3f} "
+            f"distances of the eyes beside where landmarks show them, {largest:.3f} is the most; check that both are "
+            "of one person and moment.",
+            "mismatch",
+        )
 
 
 def fitted(photograph: np.ndarray, size: int) -> np.ndarray:

@@ -184,7 +184,7 @@ def mean_distance(first: np.ndarray, second: np.ndarray, valid: np.ndarray) -> f
     return float(np.linalg.norm((first - second) @ points, axis=0).mean())
 
 
-def _slopes(scan: RangeImage, blur: float) -> np.ndarray:
+def slopes(scan: RangeImage, blur: float) -> np.ndarray:
     """Unit normals (3, H, W) float32: to the right, up, and towards the viewer."""
     import cv2
 
@@ -240,7 +240,7 @@ def _scene(scan: RangeImage, grey: np.ndarray, kind: str, detail: _Detail) -> _S
         picture = np.where(valid, scan.depth, np.nanmin(scan.depth)).astype(np.float32)
         return _Scene(picture, mask > 0, middle, grey, scan.mm_per_pixel, None, picture[None])
     depth = np.where(valid, scan.depth - np.nanmean(scan.depth), 0)
-    surfaces = [*_slopes(scan, detail.narrow), _blurred(depth, detail.narrow / scan.mm_per_pixel, valid)]
+    surfaces = [*slopes(scan, detail.narrow), _blurred(depth, detail.narrow / scan.mm_per_pixel, valid)]
     shading = np.stack([surface - _blurred(surface, detail.wide / scan.mm_per_pixel, valid) for surface in surfaces])
     # At first a lamp at the camera.
     return _Scene(shading[2], mask > 0, middle, grey, scan.mm_per_pixel, detail, shading)

@@ -42,6 +42,8 @@ class RegistrationSettings:
     smallest_face, largest_face : width of the scan that is searched for where nothing tells the start, share of the
         photograph's side
     worst_information : mutual information, in nats, below which scan and photograph do not belong together
+    largest_disagreement : nor do they where the registration moves eyes, nose and lips farther than this from where
+        landmarks put them, share of the distance of the outer eye corners
     """
 
     transform: str = "similarity"
@@ -56,7 +58,8 @@ class RegistrationSettings:
     largest_scale: float = 1.08
     smallest_face: float = 0.3
     largest_face: float = 0.85
-    worst_information: float = 0.09
+    worst_information: float = 0.13
+    largest_disagreement: float = 0.04
 
 
 @dataclass(frozen=True)

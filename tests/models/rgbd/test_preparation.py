@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from models.errors import ScanError
+from models.landmarks.backend import load_backend
 from models.rgbd.contents import Scan
 from models.rgbd.datasets import read_scans
 from models.rgbd.meshes import read_landmarks, read_mesh
 from models.rgbd.preparation import fitted, overlay, prepare_pair
+from models.rgbd.registration import mean_distance
 from models.rgbd.rendered_scans import write_scan
-from models.rgbd.settings import PreparationSettings
+from models.rgbd.settings import PreparationSettings, RegistrationSettings
+from tests.models.rgbd.test_registration import truth
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,41 @@ def test_what_cannot_be_used_says_which_file_and_why(scan, tmp_path):
         with pytest.raises(ScanError, match=name) as caught:
             prepare_pair(replace(scan, **wrong))
         assert caught.value.reason == reason
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return load_backend("mediapipe")
+
+
+QUICK = RegistrationSettings(starts=1, relit=1)
+
+
+def test_a_scan_without_landmarks_is_registered_from_what_a_detector_sees_in_it(scan, scans, detector):
+    settings = PreparationSettings(registration=QUICK)
+    pair = prepare_pair(replace(scan, landmarks=None), settings, detector)
+    true = truth(scans[1], pair.scan)
+    assert mean_distance(pair.registration.matrix, true, pair.scan.valid) < 3
+    assert mean_distance(pair.registration.start, true, pair.scan.valid) < 10
+
+
+def test_another_persons_photograph_of_the_same_expression_is_a_mismatch(scan, scans, detector, tmp_path):
+    settings = PreparationSettings(registration=QUICK)
+    for person, other in enumerate(scans[3::2]):
+        write_scan(other, tmp_path / f"F000{person + 2}_AN01WH")
+        image = tmp_path / f"F000{person + 2}_AN01WH_F2D.bmp"
+        for landmarks in (scan.landmarks, None):
+            with pytest.raises(ScanError, match="do not belong together") as caught:
+                prepare_pair(replace(scan, image=image, landmarks=landmarks), settings, detector)
+            assert caught.value.reason == "mismatch"
+
+
+def test_a_registration_that_leaves_the_landmarks_is_a_mismatch(scan, detector):
+    settings = PreparationSettings(registration=replace(QUICK, largest_disagreement=1e-4))
+    with pytest.raises(ScanError, match=r"eyes, nose and lips .* beside where landmarks show them") as caught:
+        prepare_pair(scan, settings, detector)
+    assert caught.value.reason == "mismatch"
+    assert scan.scan.name in str(caught.value)
 
 
 def test_photographs_of_any_shape_fit_into_the_square():
