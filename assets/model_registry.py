@@ -224,6 +224,22 @@ def all_versions(workspace: Workspace) -> list[Any]:
     return sorted(found, key=lambda version: -int(version.version))
 
 
+def require_passed(version: Any) -> None:
+    """Let no version become or stay champion that is worse than one before it.
+
+    Raises
+    ------
+    DeepExp3DError
+        The blocking check refused the version.
+    """
+    if version.tags.get(CHECK_TAG) == REFUSED_BY_CHECK:
+        raise DeepExp3DError(
+            f"{version.name} version {version.version}: the check refused it, being worse than the champion beyond "
+            "doubt, and it cannot be champion; point the alias to a version that passed (`deepexp3d rollback --to N` "
+            "does), or train again."
+        )
+
+
 def version_files(workspace: Workspace, version: Any) -> Path:
     """A folder with a version's files, from the registry once and from `data/.registry` afterwards.
 
@@ -267,7 +283,7 @@ def champion_folder(workspace: Workspace) -> Path:
     ModelMismatchError
         The alias points to something that is no DeepExp3D.
     DeepExp3DError
-        There is no champion yet.
+        There is no champion yet, or the alias points to a version that the check refused.
     StorageUnreachableError, CredentialsMissingError
         The registry does not answer, or refuses, and no champion is known here.
     """
@@ -301,6 +317,8 @@ def _folder_of_alias(workspace: Workspace, alias: str) -> Path:
             f"{registered_name(workspace)} has no {alias} in {experiments.tracking_uri(workspace)}; "
             "run the pipeline (make run), or name a network."
         )
+    if alias == CHAMPION:
+        require_passed(version)
     folder = version_files(workspace, version)
     if alias == CHAMPION and champion_identity(workspace) == version.tags[NETWORK_TAG]:
         folder = own

@@ -37,6 +37,7 @@ from assets.model_registry import (
     previous_champion,
     read_trail,
     registered_name,
+    require_passed,
     version_files,
     version_of,
     version_of_alias,
@@ -159,6 +160,8 @@ def promote_approved(workspace: Workspace) -> list[TrailEntry]:
     ------
     ModelMismatchError
         What was approved, or what the alias points to, is no DeepExp3D; nothing was changed.
+    DeepExp3DError
+        The alias points to a version that the check refused; nothing was changed.
     StorageUnreachableError, CredentialsMissingError
         The registry does not answer, or refuses.
     """
@@ -191,8 +194,8 @@ def rollback(workspace: Workspace, reviewer: str, reason: str, to: int | str | N
     Raises
     ------
     DeepExp3DError
-        Reviewer or reason is empty, there is no earlier champion, no such version, or it never was champion, or is it
-        already.
+        Reviewer or reason is empty, there is no earlier champion, no such version, or it never was champion, is it
+        already, or was refused by the check.
     ModelMismatchError
         It is no DeepExp3D.
     StorageUnreachableError, CredentialsMissingError
@@ -269,6 +272,7 @@ def _decide(workspace: Workspace, version: Any, event: str, reviewer: str, reaso
 
 def _promoted(workspace: Workspace, version: Any, event: str, reviewer: str, reason: str) -> TrailEntry:
     """Move the alias and write the line. Killed in between, the alias is ahead, and `promote_approved` catches up."""
+    require_passed(version)
     version_files(workspace, version)
     before = version_of_alias(workspace, CHAMPION)
     _tag(workspace, version, {PROMOTED_TAG: now(), "promoted_by": reviewer, "promoted_reason": reason})
