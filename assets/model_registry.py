@@ -26,12 +26,15 @@ log = logging.getLogger(__name__)
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 FIRST, APPROVED, REFUSED, PROMOTED, ROLLED_BACK = "first", "approved", "refused", "promoted", "rolled back"
+# Of an approval, when another version became champion before it was followed.
+SUPERSEDED = "superseded"
 # Events after which another network is champion.
 ACCESSIONS = (FIRST, PROMOTED, ROLLED_BACK)
 
 # Tags of a version.
 REVIEW_TAG, REVIEWER_TAG, REASON_TAG, REVIEWED_TAG = "review", "reviewer", "review_reason", "reviewed_at"
 NETWORK_TAG, INT8_TAG, CHECK_TAG, PROMOTED_TAG = "network_sha256", "int8_sha256", "check", "promoted_at"
+SUPERSEDED_TAG = "superseded_by"
 # Values of the tag `check`.
 PASSED, REFUSED_BY_CHECK = "passed", "refused"
 # Folders of a version's run that hold its own files, and those of the 8-bit network made at its promotion.
@@ -47,7 +50,7 @@ class TrailEntry:
 
     Attributes
     ----------
-    event : "first", "approved", "refused", "promoted" or "rolled back"
+    event : "first", "approved", "refused", "superseded", "promoted" or "rolled back"
     version : in the registry; empty where it had none yet, the registry having been out of reach
     sha256 : of `network.onnx`, in 32-bit floating point
     replaces : version of the champion before
@@ -96,7 +99,7 @@ def read_trail(workspace: Workspace) -> list[TrailEntry]:
             )
         trail = [TrailEntry(**{name: row[name] or "" for name in COLUMNS}) for row in rows]
     for line, entry in enumerate(trail, start=2):
-        if entry.event not in (APPROVED, REFUSED, *ACCESSIONS):
+        if entry.event not in (APPROVED, REFUSED, SUPERSEDED, *ACCESSIONS):
             raise DeepExp3DError(f"{path}, line {line}: there is no event '{entry.event}'; correct it.")
     return trail
 
