@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import dagster as dg
@@ -34,7 +34,7 @@ class LandmarkJob:
 def detect_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
     """Find the faces of every usable video in the given batches (all by default); finished videos are kept."""
     chosen = batches or all_batches(workspace)
-    index = process_batches(workspace, STAGE, {batch: _jobs(workspace, batch) for batch in chosen}, landmark_one)
+    index = process_batches(workspace, STAGE, chosen, partial(_jobs, workspace), landmark_one)
     refused = index[index.status != "ok"]
     return StageResult(
         {

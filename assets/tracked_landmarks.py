@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 
-from assets.batches import chained, pending_batches, process_batches, read_index, total
+from assets.batches import chained, finished_file, pending_batches, process_batches, read_index, total
 from assets.params import Smoothing, Tracking
 from assets.raw_videos import all_batches, video_batches
 from assets.stage import ClusterResource, StageResult, WorkspaceResource, main, materialise, partitions_of
@@ -33,7 +34,7 @@ class TrackJob:
 def track_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
     """Track and smooth every video of the given batches (all by default)."""
     chosen = batches or all_batches(workspace)
-    index = process_batches(workspace, STAGE, {batch: _jobs(workspace, batch) for batch in chosen}, track_one)
+    index = process_batches(workspace, STAGE, chosen, partial(_jobs, workspace), track_one)
     lost = index[index.status != "ok"]
     return StageResult(
         {
@@ -100,7 +101,7 @@ def _jobs(workspace: Workspace, batch: str) -> list[TrackJob]:
         TrackJob(
             video_id=video_id,
             fingerprint=fingerprint,
-            detections=workspace.data("landmarks", batch, f"{video_id}.npz"),
+            detections=finished_file(workspace, "landmarks", batch, video_id),
             folder=workspace.data(STAGE, batch),
             tracking=workspace.params.tracking,
             smoothing=workspace.params.smoothing,
