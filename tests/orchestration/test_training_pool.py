@@ -11,6 +11,7 @@ import pytest
 
 from assets.training import TRAINING_POOL
 from orchestration.run import OWN_TAG, dagster_instance, end_killed_runs
+from orchestration.storage import main as set_up_storage
 from tests.workspace_fixture import make_project
 
 pytestmark = pytest.mark.timeout(300)
@@ -58,6 +59,17 @@ def wait_for(said: Path, text: str, process: subprocess.Popen) -> None:
         assert process.poll() is None, process.returncode
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+def test_where_storage_is_set_up_and_nothing_else_the_pool_has_its_limit(tmp_path, monkeypatch):
+    workspace = make_project(tmp_path)
+    home = workspace.path(".dagster")
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(workspace.root))
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    assert set_up_storage([]) == 0
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        (limit,) = instance.event_log_storage.get_pool_limits()
+    assert (limit.name, limit.limit) == (TRAINING_POOL, workspace.params.retraining.at_once)
 
 
 def test_both_trainings_of_the_network_are_in_the_pool():
