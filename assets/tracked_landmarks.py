@@ -10,6 +10,7 @@ from assets.batches import chained, pending_batches, process_batches, read_index
 from assets.params import Smoothing, Tracking
 from assets.raw_videos import all_batches, video_batches
 from assets.stage import ClusterResource, StageResult, WorkspaceResource, main, materialise, partitions_of
+from assets.throughput import frames_done, track_versions
 from assets.workspace import Workspace
 
 STAGE = "tracked_landmarks"
@@ -33,6 +34,7 @@ class TrackJob:
 def track_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
     """Track and smooth every video of the given batches (all by default)."""
     chosen = batches or all_batches(workspace)
+    before = track_versions(workspace, STAGE, chosen)
     index = process_batches(workspace, STAGE, {batch: _jobs(workspace, batch) for batch in chosen}, track_one)
     lost = index[index.status != "ok"]
     return StageResult(
@@ -45,6 +47,7 @@ def track_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) 
             "lost tracks": lost[["track_id", "reason"]],
         },
         pending=pending_batches(workspace, STAGE, lambda batch: _expected(workspace, batch)),
+        frames_done=frames_done(workspace, STAGE, index, before),
     )
 
 
