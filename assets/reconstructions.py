@@ -24,6 +24,7 @@ from assets.params import ReconstructionSheets
 from assets.raw_videos import all_batches, read_manifest, video_batches
 from assets.reconstruction_sheets import LOOKS, SheetJob, bring_sheet_up_to_date, sheet_path, sheet_table, worst_sheets
 from assets.stage import ClusterResource, StageResult, WorkspaceResource, main, materialise, partitions_of
+from assets.throughput import frames_done, track_versions
 from assets.workspace import Workspace
 from models.fitting.settings import FitSettings
 from models.packages import sha256_of
@@ -77,6 +78,7 @@ class FitJob:
 def fit_reconstructions(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
     """Fit every track of the given batches (all by default); finished ones are kept."""
     chosen = batches or all_batches(workspace)
+    before = track_versions(workspace, STAGE, chosen)
     index = process_batches(workspace, STAGE, chosen, partial(_jobs, workspace), fit_one)
     fitted = index[index.status == "ok"]
     sheets = _sheets(workspace, chosen, fitted) if len(fitted) else {}
@@ -92,6 +94,7 @@ def fit_reconstructions(workspace: Workspace, batches: Sequence[str] | None = No
             **sheets,
         },
         pending=pending_batches(workspace, STAGE, lambda batch: _expected(workspace, batch)),
+        frames_done=frames_done(workspace, STAGE, index, before),
     )
 
 

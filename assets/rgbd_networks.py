@@ -15,6 +15,7 @@ from assets.depth_maps import SAMPLES
 from assets.experiment_record import ExperimentRecord, experiment_record
 from assets.model_registry import CHALLENGER, CHAMPION
 from assets.stage import StageResult, WorkspaceResource, main, materialise, skip_reason, skipped
+from assets.training import TRAINING_POOL
 from assets.workspace import Workspace
 from models.storage import written_whole
 
@@ -199,7 +200,13 @@ def _log(
     )
 
 
-@dg.asset(name=STAGE, group_name="rgbd", deps=["depth_maps"], kinds={"pytorch", "mlflow"})
+@dg.asset(
+    name=STAGE,
+    group_name="rgbd",
+    deps=["depth_maps"],
+    kinds={"pytorch", "mlflow"},
+    pool=TRAINING_POOL,
+)
 def rgbd_networks(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """PL-depth, PL-RGB and PL-fusion as the parameters name them, trained on all people and registered in MLflow.
 

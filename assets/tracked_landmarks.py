@@ -11,6 +11,7 @@ from assets.batches import chained, finished_file, pending_batches, process_batc
 from assets.params import Smoothing, Tracking
 from assets.raw_videos import all_batches, video_batches
 from assets.stage import ClusterResource, StageResult, WorkspaceResource, main, materialise, partitions_of
+from assets.throughput import frames_done, track_versions
 from assets.workspace import Workspace
 
 STAGE = "tracked_landmarks"
@@ -34,6 +35,7 @@ class TrackJob:
 def track_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
     """Track and smooth every video of the given batches (all by default)."""
     chosen = batches or all_batches(workspace)
+    before = track_versions(workspace, STAGE, chosen)
     index = process_batches(workspace, STAGE, chosen, partial(_jobs, workspace), track_one)
     lost = index[index.status != "ok"]
     return StageResult(
@@ -46,6 +48,7 @@ def track_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) 
             "lost tracks": lost[["track_id", "reason"]],
         },
         pending=pending_batches(workspace, STAGE, lambda batch: _expected(workspace, batch)),
+        frames_done=frames_done(workspace, STAGE, index, before),
     )
 
 

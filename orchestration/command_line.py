@@ -297,6 +297,7 @@ def evaluate(
 
         if benchmark is None or root is None:
             raise DeepExp3DError("name a benchmark and its folder: deepexp3d evaluate BENCHMARK --root DIR, or --list.")
+        model = _named_model(model)
         if benchmark == STRESS:
             if features or protocol or folds_file is not None:
                 raise DeepExp3DError(f"{STRESS}: has one protocol; leave out --features, --protocol and --folds.")
@@ -366,7 +367,10 @@ def review(
         str | None, typer.Option(help="The name verdicts are written under; can be changed on the page.")
     ] = None,
     project: Annotated[Path | None, typer.Option(help="The project's folder, if it is not the present one.")] = None,
-    model: Annotated[str | None, typer.Option(help="The network for photos, as for predict.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The network for photos, as for predict; by default the champion, else the project's."),
+    ] = None,
 ) -> None:
     """A page in the browser: judge fitted videos, try a photo, release networks."""
     from assets.workspace import Workspace
@@ -642,7 +646,7 @@ def _evaluate_stress(
     root: Path,
     json_file: Path | None,
     out: Path | None,
-    model: str | None,
+    model: str | Path | None,
     backend: str,
     repeats: int | None,
     seed: int | None,

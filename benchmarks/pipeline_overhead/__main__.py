@@ -25,6 +25,7 @@ from pathlib import Path
 
 from benchmarks.pipeline_overhead.cluster import add_clips, speed_up, survive
 from benchmarks.pipeline_overhead.orchestration import (
+    installed_chromium,
     page_seconds,
     register,
     report_all,
@@ -105,7 +106,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures as one flat JSON object")
     parser.add_argument("--videos", type=int, default=6000)
     parser.add_argument("--repeats", type=int, default=3, help="of what is timed")
-    parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser that loads the page")
+    parser.add_argument("--chromium", default=installed_chromium(), help="the browser that loads the page")
     parser.add_argument("--picture", type=Path, help="where to put a picture of the page")
     parser.add_argument("--to-shards", action="store_true", help="work on all videos, up to training shards")
     parser.add_argument("--ray", action="store_true", help="measure the speed-up on Ray")

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -118,14 +119,24 @@ def report_all(workspace: Workspace, instance: dg.DagsterInstance) -> int:
     return count
 
 
-def page_seconds(workspace: Workspace, chromium: str, picture: Path | None, loads: int = 3) -> dict[str, float]:
+def installed_chromium() -> str | None:
+    """The browser of this machine."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def page_seconds(workspace: Workspace, chromium: str | None, picture: Path | None, loads: int = 3) -> dict[str, float]:
     """Seconds until a new browser shows an asset's page with all its batches: at first, and at best.
+
+    Nothing where there is no browser: the other figures do not need one.
 
     Raises
     ------
     playwright.sync_api.TimeoutError
         The page does not show what it should.
     """
+    if chromium is None:
+        print("the page is not timed: there is no Chromium on this machine; install it, or name it with --chromium")
+        return {}
     from playwright.sync_api import sync_playwright
 
     last = max(assign_batches(workspace))
