@@ -6,7 +6,7 @@ result.accuracy, result.deviation, result.confusion
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,6 +133,7 @@ def evaluate_benchmark(
     protocol: str = "paper",
     settings: EvaluationSettings | None = None,
     seed: int = 0,
+    pick_seed: int | None = None,
     model: Path | str | None = None,
     face_model: "MorphableModel | None" = None,
     backend: str = "mediapipe",
@@ -151,7 +152,8 @@ def evaluate_benchmark(
     features : a key of `FEATURES`
     protocol : "paper", or "subject" for folds by person
     settings : of folds, where they are not the publisher's, of repeats and search; by default `EvaluationSettings()`
-    seed : of random picks, folds and searches
+    seed : of folds and searches
+    pick_seed : of photographs that are picked at random; by default `seed`
     model : the network, as in `Predictor.load`, for the features `deepexp3d`
     face_model : for the fits; one that knows the detector where there is one
     backend : of the landmarks
@@ -168,12 +170,13 @@ def evaluate_benchmark(
     ModelMismatchError, WeightsMissingError
         What the features need is missing.
     """
-    opened = open_benchmark(benchmark, root, seed=seed, folds=folds)
+    opened = open_benchmark(benchmark, root, seed=seed if pick_seed is None else pick_seed, folds=folds)
     (result,) = compare_features(
         opened,
         [features],
         [protocol],
         settings=settings,
+        seed=seed,
         model=model,
         face_model=face_model,
         backend=backend,
@@ -192,6 +195,8 @@ def compare_features(
     protocols: Sequence[str],
     *,
     settings: EvaluationSettings | None = None,
+    seed: int | None = None,
+    tables: Mapping[str, FeatureTable] | None = None,
     model: Path | str | None = None,
     face_model: "MorphableModel | None" = None,
     backend: str = "mediapipe",
@@ -203,7 +208,12 @@ def compare_features(
 ) -> Iterator[BenchmarkResult]:
     """Several features under several protocols, from the same landmarks and on the same folds, one by one.
 
-    Parameters and errors are those of `evaluate_benchmark`.
+    Parameters and errors are those of `evaluate_benchmark`, and beside them:
+
+    Parameters
+    ----------
+    seed : of folds and searches; by default that of the picks
+    tables : features that are known already, by name; their photographs are not looked at for them
     """
     settings = settings or EvaluationSettings()
     if unknown := [name for name in features if name not in FEATURES]:
@@ -211,20 +221,27 @@ def compare_features(
     if unknown := [name for name in protocols if name not in PROTOCOLS]:
         raise DatasetError(f"{', '.join(unknown)}: no protocol is called so; choose of {', '.join(PROTOCOLS)}.")
     declared = {name: replace(opened.benchmark.protocol(name), folds=settings.folds) for name in protocols}
-    drawn = {name: _folds_of(opened, protocol, settings, folds) for name, protocol in declared.items()}
-    sources = _sources(features, model, face_model, workers)
+    seed = opened.seed if seed is None else seed
+    drawn = {name: _folds_of(opened, protocol, settings, folds, seed) for name, protocol in declared.items()}
+    tables = dict(tables or {})
+    unknown = [name for name in features if name not in tables]
+    sources = _sources(unknown, model, face_model, workers)
     begin = time.monotonic()
-    detections = detect_photographs(
-        [photograph.path for photograph in opened.photographs],
-        backend,
-        cache=cache,
-        threads=workers,
-        progress=progress,
-    )
+    detections = None
+    if unknown:
+        detections = detect_photographs(
+            [photograph.path for photograph in opened.photographs],
+            backend,
+            cache=cache,
+            threads=workers,
+            progress=progress,
+        )
     seconds = {"landmarks": time.monotonic() - begin}
     for name in features:
         begin = time.monotonic()
-        table = compute_features(name, opened.photographs, detections, sources, progress=progress)
+        table = tables.get(name)
+        if table is None:
+            table = compute_features(name, opened.photographs, detections, sources, progress=progress)
         seconds["features"] = time.monotonic() - begin
         for protocol in protocols:
             begin = time.monotonic()
@@ -242,7 +259,7 @@ def compare_features(
             yield replace(
                 result,
                 features=name,
-                problems=result.problems + _unread(detections, opened.root),
+                problems=result.problems + (() if detections is None else _unread(detections, opened.root)),
                 versions=versions(backend, name, sources, model),
                 machine=machine(workers),
                 seconds={part: round(value, 1) for part, value in seconds.items()},
@@ -382,9 +399,11 @@ def _named_in(folds: Folds, contents: DatasetContents) -> tuple[Photograph, ...]
     return tuple(there[name] for name in sorted(folds.numbers, key=lambda name: there[name].path))
 
 
-def _folds_of(opened: OpenedBenchmark, protocol: Protocol, settings: EvaluationSettings, folds: Folds | None) -> Folds:
+def _folds_of(
+    opened: OpenedBenchmark, protocol: Protocol, settings: EvaluationSettings, folds: Folds | None, seed: int
+) -> Folds:
     if folds is None:
-        return draw_folds(opened.photographs, opened.root, protocol, repeats=settings.repeats, seed=opened.seed)
+        return draw_folds(opened.photographs, opened.root, protocol, repeats=settings.repeats, seed=seed)
     if folds.protocol != protocol.name:
         raise DatasetError(
             f"the folds were drawn for the protocol '{folds.protocol}', asked for is '{protocol.name}'; ask for theirs."

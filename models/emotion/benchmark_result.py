@@ -51,7 +51,7 @@ class BenchmarkResult:
     parameters : hyper-parameters chosen in each repeat and fold
     problems : what a reader must know of the set
     published : what the paper states, per cent; None where it states nothing of this protocol
-    seed : of picks, folds and searches
+    seed : of folds and searches
     folds : in which each photograph was tested
     truth : photograph -> its emotion
     answers : photograph -> the answer in each repeat; empty where it was not asked or shows no face
@@ -147,15 +147,20 @@ def versions(backend: str, features: str, sources: FeatureSources, model: Path |
         except PackageNotFoundError:
             found[package] = "not installed"
     if features == "deepexp3d":
-        from models.expression.runtime import NETWORK
-        from models.expression.shipped import model_folder
-        from models.packages import sha256_of
-
-        path = model_folder(model) / NETWORK
-        found["network"] = f"{path.parent.name}, {sources.predictor.contract.backbone}, sha256 {sha256_of(path)[:16]}"
+        found["network"] = network_in_words(model)
     if features in FITS:
         found["face model"] = sources.face_model.name
     return found
+
+
+def network_in_words(model: Path | str | None) -> str:
+    """A network's name, architecture and hash; `model` as in `Predictor.load`."""
+    from models.expression.runtime import NETWORK, read_contract
+    from models.expression.shipped import model_folder
+    from models.packages import sha256_of
+
+    path = model_folder(model) / NETWORK
+    return f"{path.parent.name}, {read_contract(path).backbone}, sha256 {sha256_of(path)[:16]}"
 
 
 def machine(workers: int) -> dict[str, Any]:

@@ -4,10 +4,14 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from models.emotion.labels import EMOTIONS
+from models.emotion.settings import PICK_SEED, SEED
+from models.errors import DatasetError
 from orchestration.command_line import app
 
 
@@ -111,3 +115,63 @@ def test_a_wrong_folder_is_said_in_a_line(command, tmp_path):
 def test_folds_that_cannot_be_read_are_said_in_a_line(command, kdef, tmp_path):
     (tmp_path / "folds.json").write_text("nothing")
     assert "folds.json" in one_error(command("kdef_frontal", "--root", kdef, "--folds", tmp_path / "folds.json"))
+
+
+@pytest.fixture
+def asked_for(monkeypatch):
+    """What evaluations were asked for: each opened benchmark with the settings, none of which is computed."""
+    found = []
+
+    def compare(opened, features, protocols, **options):
+        found.append((opened, list(features), list(protocols), options))
+        raise DatasetError("enough is known")
+
+    monkeypatch.setattr("models.emotion.benchmark_evaluation.compare_features", compare)
+    return found
+
+
+def put_photographs(root: Path, people: int = 6) -> None:
+    """Grey pictures, called as KDEF's frontal ones of both sessions are."""
+    for stem in (f"{session}F{person:02d}" for session in "AB" for person in range(1, people + 1)):
+        (root / stem).mkdir(parents=True)
+        for code in ("NE", "AN", "DI", "AF", "HA", "SA", "SU"):
+            cv2.imwrite(str(root / stem / f"{stem}{code}S.JPG"), np.full((8, 8, 3), 90, np.uint8))
+
+
+def test_the_pipeline_evaluates_the_photographs_that_the_command_does(new_project, tmp_path, asked_for, monkeypatch):
+    from assets.benchmark_images import gather_benchmark_images
+    from assets.emotion_classifier import train_emotion_classifier
+
+    workspace = new_project(tmp_path / "project")
+    root = workspace.data("datasets", "kdef")
+    put_photographs(root)
+    gather_benchmark_images(workspace, "kdef_frontal")
+    vectors = np.zeros((42, 28))
+    monkeypatch.setattr("assets.emotion_classifier.load_vectors", lambda *_: vectors)
+    with pytest.raises(DatasetError, match="enough is known"):
+        train_emotion_classifier(workspace, "kdef_frontal")
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(workspace.root))
+    CliRunner().invoke(app, ["evaluate", "kdef_frontal", "--root", str(root), "--repeats", "1"])
+    (staged, *_, of_stage), (commanded, *_, of_command) = asked_for
+    assert len(staged.names) == 42
+    assert staged.names == commanded.names
+    assert of_stage["seed"] == of_command["seed"]
+    assert of_stage["settings"] == of_command["settings"]
+
+
+def test_a_seed_that_is_asked_for_picks_and_splits(command, asked_for, tmp_path):
+    put_photographs(tmp_path / "KDEF")
+    picks = {}
+    for seed in (1, 2, 1):
+        command("kdef_frontal", "--root", tmp_path / "KDEF", "--seed", seed)
+        opened, *_, options = asked_for.pop()
+        assert options["seed"] == seed
+        assert picks.setdefault(seed, opened.names) == opened.names
+    assert picks[1] != picks[2]
+
+
+def test_seeds_without_a_project_are_those_of_the_projects_parameters():
+    from assets.params import load_params
+
+    params = load_params(Path(__file__).resolve().parents[2] / "params.yaml")
+    assert (params.benchmark_images.seed, params.emotion_classifier.seed) == (PICK_SEED, SEED)

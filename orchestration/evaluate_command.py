@@ -1,0 +1,138 @@
+"""`deepexp3d evaluate` on photographs, and on videos of stress: without Dagster, as the stages do it."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from assets.workspace import Workspace
+
+# The benchmark of videos, which has a protocol of its own.
+STRESS = "srd15"
+
+Progress = Callable[[Iterable, str, int | None], Iterable]
+
+
+def evaluate_photographs(
+    benchmark: str,
+    root: Path,
+    *,
+    features: Sequence[str],
+    protocols: Sequence[str],
+    folds_file: Path | None,
+    json_file: Path | None,
+    out: Path | None,
+    model: Path | str | None,
+    backend: str,
+    without_face: str,
+    repeats: int | None,
+    seed: int | None,
+    workers: int,
+    progress: Progress,
+) -> str:
+    """Accuracies of features under protocols; returns the table. What is not asked for is as the project says.
+
+    Raises
+    ------
+    DeepExp3DError
+        The folder does not hold the set, or something that the features need is missing.
+    """
+    from models.emotion.benchmark_evaluation import compare_features, known_protocols, open_benchmark
+    from models.emotion.benchmark_files import landmark_cache, write_figures, write_folder
+    from models.emotion.benchmark_tables import results_text
+    from models.emotion.features import FITS
+    from models.emotion.protocols import Folds
+    from models.emotion.settings import EvaluationSettings
+
+    params = Workspace.open().params
+    classifier, pick_seed = params.emotion_classifier, params.benchmark_images.seed
+    folds = None if folds_file is None else Folds.load(folds_file)
+    opened = open_benchmark(benchmark, root, seed=pick_seed if seed is None else seed, folds=folds)
+    results = list(
+        compare_features(
+            opened,
+            features,
+            protocols or known_protocols(opened, folds),
+            settings=EvaluationSettings(classifier.folds, repeats or classifier.repeats, classifier.search),
+            seed=classifier.seed if seed is None else seed,
+            model=model,
+            face_model=_detector_model() if set(features) & set(FITS) else None,
+            backend=backend,
+            without_face=without_face,
+            folds=folds,
+            cache=None if out is None else landmark_cache(out, backend),
+            workers=workers,
+            progress=progress,
+        )
+    )
+    if json_file is not None:
+        write_figures(results, json_file)
+    if out is not None:
+        write_folder(results, out)
+    return results_text(results)
+
+
+def stress_entry() -> str:
+    """The benchmark of videos for `--list`."""
+    from models.emotion.benchmark_tables import set_entry
+    from models.emotion.published import STRESS as PUBLISHED
+    from models.emotion.stress_videos import COLUMNS, MANIFEST
+
+    average = next(row.paper for row in PUBLISHED if row.phase is None)
+    return set_entry(
+        "SRD'15",
+        "its authors, on request; any videos in this form will do",
+        f"videos and a {MANIFEST} with the columns {', '.join(COLUMNS)}",
+        STRESS,
+        f"{average:.2f}",
+        ("stressful or not, by frame and by video; each phase for itself", "5 folds by subject, 10 repeats"),
+    )
+
+
+def evaluate_stress_videos(
+    root: Path,
+    *,
+    json_file: Path | None,
+    out: Path | None,
+    model: Path | str | None,
+    backend: str,
+    repeats: int | None,
+    seed: int | None,
+    workers: int,
+    progress: Progress,
+) -> str:
+    """Stress in the videos of a manifest (Table IV), as the project's parameters say; returns the table."""
+    from models.emotion.benchmark_result import write_json
+    from models.emotion.stress import evaluate_stress, stress_text
+    from models.expression.predictor import Predictor
+    from models.expression.runtime import NETWORK
+    from models.expression.shipped import model_folder
+    from models.packages import sha256_of
+
+    params = Workspace.open().params.stress_detection
+    network = sha256_of(model_folder(model) / NETWORK)[:16]
+    result = evaluate_stress(
+        root,
+        settings=replace(params.protocol, repeats=repeats or params.protocol.repeats),
+        seed=params.seed if seed is None else seed,
+        predictor=Predictor.load(model, features_only=True, backend=backend, threads=workers),
+        progress=progress,
+        cache=None if out is None else out / f"expressions-{backend}-{network}",
+        workers=workers,
+    )
+    for path in (json_file, None if out is None else out / "metrics.json"):
+        if path is not None:
+            write_json(result.to_json(), path)
+    return stress_text(result)
+
+
+def processors(workers: int) -> int:
+    """How many of them work: those asked for, or for 0 all that this process may use."""
+    return workers or len(os.sched_getaffinity(0))
+
+
+def _detector_model():
+    """The face model of the project at hand, which knows how the landmark detector errs."""
+    from assets.landmark_correspondence import load_detector_model
+
+    return load_detector_model(Workspace.open())
