@@ -87,12 +87,17 @@ def open_benchmark(name: str, root: Path | str, *, seed: int = 0, folds: Folds |
     Raises
     ------
     DatasetError
-        There is no such benchmark, the folder does not hold its set, none of its photographs takes part, or photographs
-        that `folds` names are missing.
+        There is no such benchmark, the folder does not hold its set, none of its photographs takes part, `folds` are of
+        another benchmark, or photographs that they name are missing.
     """
     benchmark = benchmark_called(name)
+    if folds is not None and folds.benchmark not in (None, name):
+        raise DatasetError(
+            f"the folds were drawn for '{folds.benchmark}', asked for is '{name}'; give folds that an evaluation of "
+            f"'{name}' wrote, or evaluate '{folds.benchmark}'."
+        )
     contents = read_dataset(benchmark.dataset, root)
-    chosen = benchmark.select(contents, seed) if folds is None else _named_in(folds, contents)
+    chosen = benchmark.select(contents, seed) if folds is None else _named_in(folds, contents, benchmark)
     if not chosen:
         views = ", ".join(f"{view:g}" for view in sorted({photograph.view for photograph in contents.photographs}))
         raise DatasetError(
@@ -389,21 +394,37 @@ def _group(value: str) -> str:
     return f"{int(value) // 10 * 10} to {int(value) // 10 * 10 + 9}" if value.isdigit() else value
 
 
-def _named_in(folds: Folds, contents: DatasetContents) -> tuple[Photograph, ...]:
+def _named_in(folds: Folds, contents: DatasetContents, benchmark: Benchmark) -> tuple[Photograph, ...]:
+    """The photographs that folds name, all of which must be some that the benchmark may pick together."""
     there = {relative_name(photograph.path, contents.root): photograph for photograph in contents.photographs}
     if missing := sorted(set(folds.numbers) - set(there)):
         raise DatasetError(
             f"{contents.root}: the folds name {len(folds.numbers)} photographs, of which {len(missing)} are not there "
             f"(such as {', '.join(missing[:EXAMPLES])}); give the folder that the folds were drawn on."
         )
-    return tuple(there[name] for name in sorted(folds.numbers, key=lambda name: there[name].path))
+    named = tuple(there[name] for name in sorted(folds.numbers, key=lambda name: there[name].path))
+    # Whatever the seed, a pick among what was picked before leaves it as it is.
+    kept = {photograph.path for photograph in benchmark.selection.of(named, 0)}
+    if foreign := [relative_name(one.path, contents.root) for one in named if one.path not in kept]:
+        raise DatasetError(
+            f"the folds name {len(foreign)} of {len(named)} photographs that are no part of '{benchmark.name}' "
+            f"(such as {', '.join(foreign[:EXAMPLES])}); expected {benchmark.description}. Give folds of this benchmark."
+        )
+    return named
 
 
 def _folds_of(
     opened: OpenedBenchmark, protocol: Protocol, settings: EvaluationSettings, folds: Folds | None, seed: int
 ) -> Folds:
     if folds is None:
-        return draw_folds(opened.photographs, opened.root, protocol, repeats=settings.repeats, seed=seed)
+        return draw_folds(
+            opened.photographs,
+            opened.root,
+            protocol,
+            repeats=settings.repeats,
+            seed=seed,
+            benchmark=opened.benchmark.name,
+        )
     if folds.protocol != protocol.name:
         raise DatasetError(
             f"the folds were drawn for the protocol '{folds.protocol}', asked for is '{protocol.name}'; ask for theirs."

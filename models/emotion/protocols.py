@@ -83,11 +83,13 @@ class Folds:
     protocol : name
     seed : that the folds were drawn with
     numbers : `relative_name` of a photograph -> fold in each repeat, or `LEARNED`
+    benchmark : name; None where the file does not tell
     """
 
     protocol: str
     seed: int
     numbers: Mapping[str, tuple[int, ...]]
+    benchmark: str | None = None
 
     @property
     def repeats(self) -> int:
@@ -101,7 +103,8 @@ class Folds:
     def save(self, path: Path | str) -> None:
         """Write them as JSON."""
         lines = ",\n".join(f"  {json.dumps(name)}: {list(folds)}" for name, folds in sorted(self.numbers.items()))
-        head = f'{{"protocol": {json.dumps(self.protocol)}, "seed": {self.seed}, "folds": {{\n'
+        whose = "" if self.benchmark is None else f'"benchmark": {json.dumps(self.benchmark)}, '
+        head = f'{{{whose}"protocol": {json.dumps(self.protocol)}, "seed": {self.seed}, "folds": {{\n'
         with written_whole(path) as temporary:
             temporary.write_text(f"{head}{lines}\n}}}}\n")
 
@@ -117,7 +120,10 @@ class Folds:
         try:
             tree = json.loads(Path(path).read_text())
             numbers = {str(name): tuple(int(fold) for fold in folds) for name, folds in tree["folds"].items()}
-            found = cls(str(tree["protocol"]), int(tree["seed"]), numbers)
+            benchmark = tree.get("benchmark")
+            found = cls(
+                str(tree["protocol"]), int(tree["seed"]), numbers, None if benchmark is None else str(benchmark)
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"{path}: no readable folds ({error}); give a file that an evaluation wrote.") from error
         lengths = {len(folds) for folds in numbers.values()}
@@ -128,8 +134,16 @@ class Folds:
         return found
 
 
-def draw_folds(photographs: Sequence[Photograph], root: Path, protocol: Protocol, *, repeats: int, seed: int) -> Folds:
-    """Split photographs as a protocol says; each repeat has a seed of its own.
+def draw_folds(
+    photographs: Sequence[Photograph],
+    root: Path,
+    protocol: Protocol,
+    *,
+    repeats: int,
+    seed: int,
+    benchmark: str | None = None,
+) -> Folds:
+    """Split photographs as a protocol says; each repeat has a seed of its own. `benchmark` says what they are of.
 
     There are fewer folds than the protocol asks for where a class has fewer photographs, or there are fewer people.
 
@@ -148,7 +162,8 @@ def draw_folds(photographs: Sequence[Photograph], root: Path, protocol: Protocol
         people = _people(photographs, root) if splitting is Splitting.BY_SUBJECT else None
         columns = [_stratified(photographs, people, root, protocol.folds, seed + repeat) for repeat in range(repeats)]
     names = [relative_name(photograph.path, root) for photograph in photographs]
-    return Folds(protocol.name, seed, dict(zip(names, map(tuple, np.array(columns).T.tolist()), strict=True)))
+    numbers = dict(zip(names, map(tuple, np.array(columns).T.tolist()), strict=True))
+    return Folds(protocol.name, seed, numbers, benchmark)
 
 
 def relative_name(path: Path, root: Path) -> str:

@@ -180,6 +180,22 @@ def test_folds_of_another_protocol_are_refused(opened):
         next(compare_features(opened, ["shared_fit"], ["paper"], folds=folds))
 
 
+def test_folds_of_another_benchmark_are_refused_by_their_name(root, opened):
+    folds = replace(evaluated(opened, table_of(opened)).folds, benchmark="kdef")
+    with pytest.raises(DatasetError, match="drawn for 'kdef', asked for is 'kdef_frontal'"):
+        open_benchmark("kdef_frontal", root, folds=folds)
+
+
+def test_folds_that_do_not_say_whose_they_are_are_known_by_their_photographs(tmp_path, root):
+    """Both sessions of a person are no pick of one of them."""
+    write_set(tmp_path / "both", people=3, sessions="AB")
+    both = open_benchmark("kdef", tmp_path / "both")
+    folds = draw_folds(both.photographs, both.root, both.benchmark.paper, repeats=1, seed=0)
+    with pytest.raises(DatasetError, match=r"21 of 42 photographs that are no part of 'kdef_frontal' \(such as"):
+        open_benchmark("kdef_frontal", tmp_path / "both", folds=folds)
+    assert open_benchmark("kdef", tmp_path / "both", folds=folds).names == both.names
+
+
 def test_what_a_reader_must_know_is_said(opened):
     problems = " ".join(evaluated(opened, table_of(opened)).problems)
     assert "Two photographs are missing." in problems

@@ -119,8 +119,9 @@ def test_photographs_are_called_alike_wherever_their_set_lies(tmp_path, monkeypa
     assert names[0] == names[1] == ["a/1.jpg", "fer2013/abc/train/fer0000000.png", "../b/2.jpg"]
 
 
-def test_folds_come_back_from_their_file(tmp_path):
-    folds = draw_folds(photographs(), ROOT, BY_SUBJECT, repeats=3, seed=7)
+@pytest.mark.parametrize("benchmark", ["kdef", None])
+def test_folds_come_back_from_their_file(tmp_path, benchmark):
+    folds = draw_folds(photographs(), ROOT, BY_SUBJECT, repeats=3, seed=7, benchmark=benchmark)
     folds.save(tmp_path / "folds.json")
     assert Folds.load(tmp_path / "folds.json") == folds
     assert folds.repeats == 3
