@@ -289,10 +289,11 @@ def evaluate(
     with _errors_in_a_line():
         if benchmark is None or root is None:
             raise DeepExp3DError("name a benchmark and its folder: deepexp3d evaluate BENCHMARK --root DIR, or --list.")
+        evaluate_command.require_outputs(json_file, out)
         if benchmark == evaluate_command.STRESS:
             if features or protocol or folds_file is not None:
                 raise DeepExp3DError(f"{benchmark}: has one protocol; leave out --features, --protocol and --folds.")
-            told = evaluate_command.evaluate_stress_videos(
+            evaluate_command.evaluate_stress_videos(
                 root,
                 json_file=json_file,
                 out=out,
@@ -302,8 +303,8 @@ def evaluate(
                 seed=seed,
                 workers=evaluate_command.processors(workers),
                 progress=partial(_progress_bar, unit=""),
+                tell=print,
             )
-            print(told)
             return
         if benchmark == fusion_command.BENCHMARK:
             if features or model is not None:
@@ -328,7 +329,7 @@ def evaluate(
                 f"{benchmark}: --pipeline and protocols other than paper and subject are those of "
                 f"{fusion_command.BENCHMARK}; leave them out."
             )
-        told = evaluate_command.evaluate_photographs(
+        evaluate_command.evaluate_photographs(
             benchmark,
             root,
             features=[str(name) for name in features or [Features.deepexp3d]],
@@ -343,8 +344,8 @@ def evaluate(
             seed=seed,
             workers=evaluate_command.processors(workers),
             progress=partial(_progress_bar, unit=""),
+            tell=print,
         )
-        print(told)
 
 
 @app.command(

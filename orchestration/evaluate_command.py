@@ -1,11 +1,14 @@
 """`deepexp3d evaluate` on photographs, and on videos of stress: without Dagster, as the stages do it."""
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from assets.workspace import Workspace
+from models.errors import OutputError
+from models.storage import require_writable
 
 # The benchmark of videos, which has a protocol of its own.
 STRESS = "srd15"
@@ -29,8 +32,9 @@ def evaluate_photographs(
     seed: int | None,
     workers: int,
     progress: Progress,
-) -> str:
-    """Accuracies of features under protocols; returns the table. What is not asked for is as the project says.
+    tell: Callable[[str], None],
+) -> None:
+    """Accuracies of features under protocols, told and then written. What is not asked for is as the project says.
 
     Raises
     ------
@@ -65,11 +69,12 @@ def evaluate_photographs(
             progress=progress,
         )
     )
-    if json_file is not None:
-        write_figures(results, json_file)
-    if out is not None:
-        write_folder(results, out)
-    return results_text(results)
+    tell(results_text(results))
+    with _said_in_a_line():
+        if json_file is not None:
+            write_figures(results, json_file)
+        if out is not None:
+            write_folder(results, out)
 
 
 def stress_entry() -> str:
@@ -100,8 +105,9 @@ def evaluate_stress_videos(
     seed: int | None,
     workers: int,
     progress: Progress,
-) -> str:
-    """Stress in the videos of a manifest (Table IV), as the project's parameters say; returns the table."""
+    tell: Callable[[str], None],
+) -> None:
+    """Stress in the videos of a manifest (Table IV), told and then written, as the project's parameters say."""
     from models.emotion.benchmark_result import write_json
     from models.emotion.stress import evaluate_stress, stress_text
     from models.expression.predictor import Predictor
@@ -120,15 +126,42 @@ def evaluate_stress_videos(
         cache=None if out is None else out / f"expressions-{backend}-{network}",
         workers=workers,
     )
-    for path in (json_file, None if out is None else out / "metrics.json"):
-        if path is not None:
-            write_json(result.to_json(), path)
-    return stress_text(result)
+    tell(stress_text(result))
+    with _said_in_a_line():
+        for path in (json_file, None if out is None else out / "metrics.json"):
+            if path is not None:
+                write_json(result.to_json(), path)
 
 
 def processors(workers: int) -> int:
     """How many of them work: those asked for, or for 0 all that this process may use."""
     return workers or len(os.sched_getaffinity(0))
+
+
+def require_outputs(json_file: Path | None, out: Path | None) -> None:
+    """Refuse places where results cannot be written, before anything is computed.
+
+    Raises
+    ------
+    OutputError
+        One of them is of no use.
+    """
+    if json_file is not None:
+        require_writable(json_file)
+    if out is not None:
+        require_writable(out, folder=True)
+
+
+@contextlib.contextmanager
+def _said_in_a_line() -> Iterator[None]:
+    """Results that cannot be written after all are told in a line: the figures are on the screen already."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename2 or error.filename}: cannot be written ({error.strerror}); the figures are those above. "
+            "Give another place and run again."
+        ) from error
 
 
 def _detector_model():

@@ -408,7 +408,7 @@ def _named_in(folds: Folds, contents: DatasetContents, benchmark: Benchmark) -> 
     if foreign := [relative_name(one.path, contents.root) for one in named if one.path not in kept]:
         raise DatasetError(
             f"the folds name {len(foreign)} of {len(named)} photographs that are no part of '{benchmark.name}' "
-            f"(such as {', '.join(foreign[:EXAMPLES])}); expected {benchmark.description}. Give folds of this benchmark."
+            f"(such as {', '.join(foreign[:EXAMPLES])}); expected {benchmark.description}. Give others."
         )
     return named
 

@@ -175,3 +175,35 @@ def test_seeds_without_a_project_are_those_of_the_projects_parameters():
 
     params = load_params(Path(__file__).resolve().parents[2] / "params.yaml")
     assert (params.benchmark_images.seed, params.emotion_classifier.seed) == (PICK_SEED, SEED)
+
+
+@pytest.mark.parametrize("place", ["folder", "file/below.json"])
+def test_a_place_for_figures_that_is_of_no_use_is_refused_before_the_work(command, asked_for, tmp_path, place):
+    put_photographs(tmp_path / "KDEF")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    line = one_error(command("kdef_frontal", "--root", tmp_path / "KDEF", "--json", tmp_path / place))
+    assert place in line
+    assert asked_for == []
+
+
+def test_a_file_in_place_of_the_results_folder_is_refused_before_the_work(command, asked_for, tmp_path):
+    put_photographs(tmp_path / "KDEF")
+    (tmp_path / "results").write_text("")
+    line = one_error(command("kdef_frontal", "--root", tmp_path / "KDEF", "--out", tmp_path / "results"))
+    assert "results: is a file, and a folder is to be written" in line
+    assert asked_for == []
+
+
+def test_figures_that_cannot_be_written_in_the_end_are_on_the_screen_already(command, monkeypatch, tmp_path):
+    put_photographs(tmp_path / "KDEF")
+    monkeypatch.setattr("models.emotion.benchmark_evaluation.compare_features", lambda *_, **__: ["figures"])
+    monkeypatch.setattr("models.emotion.benchmark_tables.results_text", lambda results: "the table")
+
+    def broken(results, path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("models.emotion.benchmark_files.write_figures", broken)
+    result = command("kdef_frontal", "--root", tmp_path / "KDEF", "--json", tmp_path / "figures.json")
+    assert "figures.json: cannot be written (Permission denied)" in one_error(result)
+    assert "the table" in result.stdout
