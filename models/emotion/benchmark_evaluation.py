@@ -20,7 +20,17 @@ from models.emotion.detections import Detections, detect_photographs
 from models.emotion.evaluation import class_accuracies, confusion_counts, cross_validate
 from models.emotion.features import FEATURES, FeatureSources, FeatureTable, compute_features
 from models.emotion.labels import EMOTIONS
-from models.emotion.protocols import LEARNED, Folds, Measure, Protocol, draw_folds, person_of, relative_name
+from models.emotion.protocols import (
+    HELD_OUT,
+    LEARNED,
+    Folds,
+    Measure,
+    Protocol,
+    Splitting,
+    draw_folds,
+    person_of,
+    relative_name,
+)
 from models.emotion.settings import EvaluationSettings
 from models.errors import DatasetError
 
@@ -293,23 +303,24 @@ def evaluate_features(
         raise DatasetError(f"without_face is '{without_face}'; choose one of {', '.join(WITHOUT_FACE)}.")
     labels, found = opened.labels, table.found
     numbers = folds.of(opened.names)
-    _check_enough(opened, labels[found], numbers[:, found])
+    used = found & (numbers != HELD_OUT).all(axis=0)
+    _check_enough(opened, labels[used], numbers[:, used])
     try:
         evaluation = cross_validate(
-            table.values[found],
-            labels[found],
-            opened.people[found] if protocol.keeps_people_together else None,
+            table.values[used],
+            labels[used],
+            opened.people[used] if protocol.keeps_people_together else None,
             settings,
             seed=folds.seed,
-            folds=numbers[:, found],
+            folds=numbers[:, used],
             workers=workers,
             progress=progress,
         )
     except ValueError as error:
         raise DatasetError(f"{opened.root}: a training part is too small to be tuned on: {error}") from error
     answers = np.full(numbers.shape, "", dtype=labels.dtype)
-    answers[:, found] = evaluation.predictions
-    counted = (numbers != LEARNED) & (found | (without_face == "wrong"))
+    answers[:, used] = evaluation.predictions
+    counted = (numbers >= 0) & (found | (without_face == "wrong"))
     repeats = [_score(labels[use], row[use], protocol.measure) for row, use in zip(answers, counted, strict=True)]
     tests = [
         _score(labels[use], row[use], protocol.measure)
@@ -321,14 +332,14 @@ def evaluate_features(
     given = answers[counted]
     present = tuple(emotion for emotion in EMOTIONS if emotion in labels)
     accuracies = class_accuracies(truth, given, present)
-    asked = (numbers != LEARNED).any(axis=0)
+    asked = (numbers >= 0).any(axis=0)
     return BenchmarkResult(
         benchmark=opened.benchmark.name,
         dataset=opened.contents.name,
         title=opened.benchmark.title,
         features="",
         protocol=protocol.name,
-        description=protocol.description,
+        description=_splitting_in_words(protocol, numbers),
         measure=str(protocol.measure),
         by_subject=protocol.keeps_people_together,
         synthetic=opened.contents.synthetic,
@@ -449,7 +460,7 @@ def _check_enough(opened: OpenedBenchmark, labels: np.ndarray, numbers: np.ndarr
             f"{opened.root}: expected photographs of two emotions or more, found {', '.join(expected)} alone."
         )
     for row in numbers:
-        for fold in np.unique(row[row != LEARNED]):
+        for fold in np.unique(row[row >= 0]):
             seen = Counter(labels[row != fold].tolist())
             if lacking := [f"{seen[label]} of '{label}'" for label in expected if seen[label] < FEWEST]:
                 raise DatasetError(
@@ -465,8 +476,19 @@ def _problems(opened: OpenedBenchmark, protocol: Protocol, folds: Folds) -> tupl
     if benchmark.expected is not None and found != benchmark.expected:
         problems.append(f"The benchmark has {benchmark.expected} photographs, {found} of them are here.")
     numbers = folds.of(opened.names)
-    used = [len(np.unique(row[row != LEARNED])) for row in numbers]
-    if LEARNED not in numbers and min(used) < protocol.folds:
+    split_here = bool((numbers >= 0).all())
+    if held_out := int((numbers == HELD_OUT).any(axis=0).sum()):
+        problems.append(
+            f"{held_out} photographs of the set's validation part are held out: neither learned from nor asked."
+        )
+    unsplit = sum(photograph.split is None for photograph in opened.photographs)
+    if protocol.splitting is Splitting.AS_GIVEN and split_here and 0 < unsplit < found:
+        problems.append(
+            f"{unsplit} of {found} photographs have no split in the manifest, so that the split of the others is not "
+            "used, and folds take its place: fill the column, or empty it."
+        )
+    used = [len(np.unique(row[row >= 0])) for row in numbers]
+    if split_here and min(used) < protocol.folds:
         counts = Counter(opened.labels.tolist())
         label, least = min(counts.items(), key=lambda item: item[1])
         people = f", and there are {opened.people_known} people" if protocol.keeps_people_together else ""
@@ -479,12 +501,22 @@ def _problems(opened: OpenedBenchmark, protocol: Protocol, folds: Folds) -> tupl
     return tuple(problems) + _doubled(opened, numbers)
 
 
+def _splitting_in_words(protocol: Protocol, numbers: np.ndarray) -> str:
+    """The protocol's description; where the set decides how it is split, what was done."""
+    if protocol.splitting is not Splitting.AS_GIVEN:
+        return protocol.description
+    if LEARNED in numbers:
+        return "the set's own split"
+    return f"{len(np.unique(numbers))} stratified folds of photographs; a person may be in training and test"
+
+
 def _doubled(opened: OpenedBenchmark, numbers: np.ndarray) -> tuple[str, ...]:
     """A sentence on identical photographs of which one was learned from when another was asked."""
+    used = (numbers != HELD_OUT).all(axis=0)
     column = {photograph.path: place for place, photograph in enumerate(opened.photographs)}
     parted = [
         group
-        for group in duplicates(opened.photographs)
+        for group in duplicates([one for one, takes_part in zip(opened.photographs, used, strict=True) if takes_part])
         if np.ptp(numbers[:, [column[photograph.path] for photograph in group]], axis=1).any()
     ]
     if not parted:

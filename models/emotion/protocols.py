@@ -20,6 +20,8 @@ from models.storage import written_whole
 
 # Fold of a photograph that is learned from and never asked.
 LEARNED = -1
+# Fold of a photograph that takes no part: the validation part where there is a test part.
+HELD_OUT = -2
 
 
 class Splitting(StrEnum):
@@ -30,8 +32,8 @@ class Splitting(StrEnum):
     BY_SUBJECT = "by subject"
     """the same, with all photographs of a person in one fold"""
     PUBLISHED = "published"
-    """the publisher's test part is the only fold (the validation part where there is no other); the rest is learned
-    from"""
+    """the publisher's test part is the only fold, the training part is learned from, and the validation part held out;
+    where there is no test part, the validation part takes its place"""
     AS_GIVEN = "as given"
     """the published split where every photograph has one, else stratified folds"""
 
@@ -82,7 +84,7 @@ class Folds:
     ----------
     protocol : name
     seed : that the folds were drawn with
-    numbers : `relative_name` of a photograph -> fold in each repeat, or `LEARNED`
+    numbers : `relative_name` of a photograph -> fold in each repeat, `LEARNED` or `HELD_OUT`
     benchmark : name; None where the file does not tell
     """
 
@@ -192,7 +194,7 @@ def _published(photographs: Sequence[Photograph], root: Path) -> np.ndarray:
             raise DatasetError(
                 f"{root}: expected photographs of the part '{part}', found none; copy the set anew, with its lists."
             )
-    return np.where(parts == asked, 0, LEARNED)
+    return np.select([parts == asked, parts == "train"], [0, LEARNED], HELD_OUT)
 
 
 def person_of(photograph: Photograph) -> str:

@@ -167,6 +167,34 @@ def test_stored_folds_give_the_same_photographs_folds_and_figures(root, opened, 
     assert known_protocols(again, folds) == ["subject"]
 
 
+def with_splits(opened: OpenedBenchmark, split) -> OpenedBenchmark:
+    """The photographs as a manifest's, with the parts that a function of their number says."""
+    named = (replace(one, split=split(place)) for place, one in enumerate(opened.photographs))
+    return replace(opened, benchmark=BENCHMARKS["custom"], photographs=tuple(named))
+
+
+def test_a_validation_part_is_held_out_and_said_to_be(opened):
+    """Whatever it holds changes no answer."""
+    parts = with_splits(opened, lambda place: ("train", "test", "validation")[place // 7 % 3])
+    table = table_of(parts)
+    before = evaluated(parts, table, "paper")
+    held_out = np.array([photograph.split == "validation" for photograph in parts.photographs])
+    table.values[held_out] = 100.0
+    assert evaluated(parts, table, "paper").answers == before.answers
+    assert "28 photographs of the set's validation part are held out" in " ".join(before.problems)
+    assert before.asked == before.confusion.sum() == 28
+    assert before.description == "the set's own split"
+
+
+def test_a_split_with_gaps_is_not_replaced_by_folds_unsaid(opened):
+    gaps = with_splits(opened, lambda place: None if place < 3 else ("train", "test")[place % 2])
+    result = evaluated(gaps, table_of(gaps), "paper")
+    assert "3 of 84 photographs have no split in the manifest" in " ".join(result.problems)
+    assert result.description.startswith("10 stratified folds of photographs")
+    without = with_splits(opened, lambda place: None)
+    assert "manifest" not in " ".join(evaluated(without, table_of(without), "paper").problems)
+
+
 def test_folds_of_another_folder_are_refused_with_counts(root, opened, tmp_path):
     folds = evaluated(opened, table_of(opened)).folds
     (root / "AF01" / "AF01HAS.JPG").unlink()
