@@ -271,8 +271,9 @@ def evaluate(
     model: Annotated[str | None, typer.Option(help="The network, as for predict.")] = None,
     backend: BackendOption = Backend.mediapipe,
     without_face: Annotated[
-        WithoutFace, typer.Option(help="How photographs count in which no face is found.")
-    ] = WithoutFace.leave_out,
+        WithoutFace | None,
+        typer.Option(help="How photographs count in which no face is found; by default leave-out.", show_default=False),
+    ] = None,
     repeats: Annotated[
         int | None, typer.Option(min=1, help="How often the whole is done; by default as params.yaml says.")
     ] = None,
@@ -291,10 +292,13 @@ def evaluate(
             raise DeepExp3DError("name a benchmark and its folder: deepexp3d evaluate BENCHMARK --root DIR, or --list.")
         evaluate_command.require_outputs(json_file, out)
         if benchmark == evaluate_command.STRESS:
-            if features or protocol or folds_file is not None:
-                raise DeepExp3DError(f"{benchmark}: has one protocol; leave out --features, --protocol and --folds.")
+            if features or protocol or pipeline or without_face is not None:
+                raise DeepExp3DError(
+                    f"{benchmark}: has one protocol; leave out --features, --protocol, --pipeline and --without-face."
+                )
             evaluate_command.evaluate_stress_videos(
                 root,
+                folds_file=folds_file,
                 json_file=json_file,
                 out=out,
                 model=_named_model(model),
@@ -339,7 +343,7 @@ def evaluate(
             out=out,
             model=_named_model(model),
             backend=str(backend),
-            without_face=without_face.name,
+            without_face=(without_face or WithoutFace.leave_out).name,
             repeats=repeats,
             seed=seed,
             workers=evaluate_command.processors(workers),

@@ -97,6 +97,7 @@ def stress_entry() -> str:
 def evaluate_stress_videos(
     root: Path,
     *,
+    folds_file: Path | None,
     json_file: Path | None,
     out: Path | None,
     model: Path | str | None,
@@ -108,7 +109,9 @@ def evaluate_stress_videos(
     tell: Callable[[str], None],
 ) -> None:
     """Stress in the videos of a manifest (Table IV), told and then written, as the project's parameters say."""
-    from models.emotion.benchmark_result import write_json
+    from models.emotion.benchmark_files import FIGURES, folds_beside
+    from models.emotion.benchmark_result import library_versions, machine, network_in_words, write_json
+    from models.emotion.protocols import Folds
     from models.emotion.stress import evaluate_stress, stress_text
     from models.expression.predictor import Predictor
     from models.expression.runtime import NETWORK
@@ -124,13 +127,17 @@ def evaluate_stress_videos(
         predictor=Predictor.load(model, features_only=True, backend=backend, threads=workers),
         progress=progress,
         cache=None if out is None else out / f"expressions-{backend}-{network}",
+        folds=None if folds_file is None else Folds.load(folds_file),
         workers=workers,
     )
+    versions = {"landmarks": backend} | library_versions() | {"network": network_in_words(model)}
+    result = replace(result, versions=versions, machine=machine(workers))
     tell(stress_text(result))
     with _said_in_a_line():
-        for path in (json_file, None if out is None else out / "metrics.json"):
+        for path in (json_file, None if out is None else out / FIGURES):
             if path is not None:
                 write_json(result.to_json(), path)
+                result.drawn.save(folds_beside(path, result.drawn))
 
 
 def processors(workers: int) -> int:

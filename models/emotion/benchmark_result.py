@@ -140,16 +140,22 @@ def write_answers(result: BenchmarkResult, path: Path) -> None:
 
 def versions(backend: str, features: str, sources: FeatureSources, model: Path | str | None) -> dict[str, str]:
     """What ran: this project, the libraries that decide figures, and what the features were computed with."""
-    found = {"python": platform.python_version(), "landmarks": backend}
+    found = {"landmarks": backend} | library_versions()
+    if features == "deepexp3d":
+        found["network"] = network_in_words(model)
+    if features in FITS:
+        found["face model"] = sources.face_model.name
+    return found
+
+
+def library_versions() -> dict[str, str]:
+    """This project, Python, and the libraries that decide figures."""
+    found = {"python": platform.python_version()}
     for package in ("deepexp3d", "numpy", "scipy", "scikit-learn"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
-    if features == "deepexp3d":
-        found["network"] = network_in_words(model)
-    if features in FITS:
-        found["face model"] = sources.face_model.name
     return found
 
 
