@@ -207,3 +207,13 @@ def test_figures_that_cannot_be_written_in_the_end_are_on_the_screen_already(com
     result = command("kdef_frontal", "--root", tmp_path / "KDEF", "--json", tmp_path / "figures.json")
     assert "figures.json: cannot be written (Permission denied)" in one_error(result)
     assert "the table" in result.stdout
+
+
+@pytest.mark.parametrize("benchmark", ["kdef_frontal", "srd15"])
+def test_recorded_landmarks_are_refused_in_a_line(command, tmp_path, benchmark):
+    put_photographs(tmp_path / "KDEF", people=4)
+    (tmp_path / "KDEF" / "SRD15").mkdir()
+    (tmp_path / "KDEF" / "SRD15" / "manifest.csv").write_text("video,subject,phase,task,label\na.mp4,s1,2,t,stress\n")
+    root = tmp_path / "KDEF" / ("SRD15" if benchmark == "srd15" else "")
+    line = one_error(command(benchmark, "--root", root, "--backend", "recorded"))
+    assert "choose the backend mediapipe or face-alignment" in line
