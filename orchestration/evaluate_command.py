@@ -5,10 +5,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assets.workspace import Workspace
 from models.errors import OutputError
 from models.storage import require_writable
+
+if TYPE_CHECKING:
+    from models.emotion.settings import EvaluationSettings
+    from models.emotion.stress_settings import StressSettings
 
 # The benchmark of videos, which has a protocol of its own.
 STRESS = "srd15"
@@ -46,10 +51,8 @@ def evaluate_photographs(
     from models.emotion.benchmark_tables import results_text
     from models.emotion.features import FITS
     from models.emotion.protocols import Folds
-    from models.emotion.settings import EvaluationSettings
 
-    params = Workspace.open().params
-    classifier, pick_seed = params.emotion_classifier, params.benchmark_images.seed
+    settings, own_seed, pick_seed = _settings_of_photographs(repeats)
     folds = None if folds_file is None else Folds.load(folds_file)
     opened = open_benchmark(benchmark, root, seed=pick_seed if seed is None else seed, folds=folds)
     results = list(
@@ -57,8 +60,8 @@ def evaluate_photographs(
             opened,
             features,
             protocols or known_protocols(opened, folds),
-            settings=EvaluationSettings(classifier.folds, repeats or classifier.repeats, classifier.search),
-            seed=classifier.seed if seed is None else seed,
+            settings=settings,
+            seed=own_seed if seed is None else seed,
             model=model,
             face_model=_detector_model() if set(features) & set(FITS) else None,
             backend=backend,
@@ -118,12 +121,12 @@ def evaluate_stress_videos(
     from models.expression.shipped import model_folder
     from models.packages import sha256_of
 
-    params = Workspace.open().params.stress_detection
+    protocol, own_seed = _settings_of_stress()
     network = sha256_of(model_folder(model) / NETWORK)[:16]
     result = evaluate_stress(
         root,
-        settings=replace(params.protocol, repeats=repeats or params.protocol.repeats),
-        seed=params.seed if seed is None else seed,
+        settings=replace(protocol, repeats=repeats or protocol.repeats),
+        seed=own_seed if seed is None else seed,
         predictor=Predictor.load(model, features_only=True, backend=backend, threads=workers),
         progress=progress,
         cache=None if out is None else out / f"expressions-{backend}-{network}",
@@ -143,6 +146,39 @@ def evaluate_stress_videos(
 def processors(workers: int) -> int:
     """How many of them work: those asked for, or for 0 all that this process may use."""
     return workers or len(os.sched_getaffinity(0))
+
+
+def _settings_of_photographs(repeats: int | None) -> tuple["EvaluationSettings", int, int]:
+    """Settings, seed of folds and searches, and seed of picks: of the project at hand, else the defaults.
+
+    The network that comes with the installation is of use without a project.
+    """
+    from models.emotion.settings import PICK_SEED, SEED, EvaluationSettings
+
+    workspace = _project_at_hand()
+    if workspace is None:
+        return EvaluationSettings(repeats=repeats or EvaluationSettings().repeats), SEED, PICK_SEED
+    classifier = workspace.params.emotion_classifier
+    settings = EvaluationSettings(classifier.folds, repeats or classifier.repeats, classifier.search)
+    return settings, classifier.seed, workspace.params.benchmark_images.seed
+
+
+def _settings_of_stress() -> tuple["StressSettings", int]:
+    """The protocol and its seed, of the project at hand, else the defaults."""
+    from models.emotion.stress_settings import SEED, StressSettings
+
+    workspace = _project_at_hand()
+    if workspace is None:
+        return StressSettings(), SEED
+    return workspace.params.stress_detection.protocol, workspace.params.stress_detection.seed
+
+
+def _project_at_hand() -> Workspace | None:
+    """The project that this is called from; None outside of one."""
+    here = Path.cwd()
+    if "DEEPEXP3D_ROOT" in os.environ or any((folder / "params.yaml").exists() for folder in (here, *here.parents)):
+        return Workspace.open()
+    return None
 
 
 def require_outputs(json_file: Path | None, out: Path | None) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from models.emotion import stress_settings
 from models.emotion.labels import EMOTIONS
-from models.emotion.settings import PICK_SEED, SEED
+from models.emotion.settings import PICK_SEED, SEED, SearchSettings
 from models.errors import DatasetError
 from orchestration.command_line import app
 
@@ -175,6 +176,20 @@ def test_seeds_without_a_project_are_those_of_the_projects_parameters():
 
     params = load_params(Path(__file__).resolve().parents[2] / "params.yaml")
     assert (params.benchmark_images.seed, params.emotion_classifier.seed) == (PICK_SEED, SEED)
+    assert params.stress_detection.seed == stress_settings.SEED
+    assert params.stress_detection.protocol == stress_settings.StressSettings()
+    assert params.emotion_classifier.search == SearchSettings()
+
+
+def test_outside_of_a_project_the_defaults_hold(asked_for, tmp_path, monkeypatch):
+    put_photographs(tmp_path / "KDEF")
+    monkeypatch.delenv("DEEPEXP3D_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["evaluate", "kdef_frontal", "--root", "KDEF", "--workers", "1"])
+    assert "enough is known" in one_error(result)
+    (opened, *_, options) = asked_for[0]
+    assert (opened.seed, options["seed"]) == (PICK_SEED, SEED)
+    assert options["settings"].search == SearchSettings()
 
 
 @pytest.mark.parametrize("place", ["folder", "file/below.json"])
