@@ -157,9 +157,10 @@ def _settings_of_photographs(repeats: int | None) -> tuple["EvaluationSettings",
 
     workspace = _project_at_hand()
     if workspace is None:
-        return EvaluationSettings(repeats=repeats or EvaluationSettings().repeats), SEED, PICK_SEED
+        return EvaluationSettings(repeats=repeats), SEED, PICK_SEED
     classifier = workspace.params.emotion_classifier
-    settings = EvaluationSettings(classifier.folds, repeats or classifier.repeats, classifier.search)
+    # The pipeline's repeats are few because it goes through every benchmark; whoever asks for one gets the paper's.
+    settings = EvaluationSettings(classifier.folds, repeats, classifier.search)
     return settings, classifier.seed, workspace.params.benchmark_images.seed
 
 

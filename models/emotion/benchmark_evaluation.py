@@ -167,6 +167,7 @@ def evaluate_benchmark(
     features : a key of `FEATURES`
     protocol : "paper", or "subject" for folds by person
     settings : of folds, where they are not the publisher's, of repeats and search; by default `EvaluationSettings()`
+        with as many repeats as the protocol says
     seed : of folds and searches
     pick_seed : of photographs that are picked at random; by default `seed`
     model : the network, as in `Predictor.load`, for the features `deepexp3d`
@@ -230,7 +231,7 @@ def compare_features(
     seed : of folds and searches; by default that of the picks
     tables : features that are known already, by name; their photographs are not looked at for them
     """
-    settings = settings or EvaluationSettings()
+    settings = settings or EvaluationSettings(repeats=None)
     if unknown := [name for name in features if name not in FEATURES]:
         raise DatasetError(f"{', '.join(unknown)}: no features are called so; choose of {', '.join(FEATURES)}.")
     if unknown := [name for name in protocols if name not in PROTOCOLS]:
@@ -333,6 +334,12 @@ def evaluate_features(
     present = tuple(emotion for emotion in EMOTIONS if emotion in labels)
     accuracies = class_accuracies(truth, given, present)
     asked = (numbers >= 0).any(axis=0)
+    published = opened.benchmark.published if protocol.name == "paper" else None
+    parts = _what_is_not_whole(opened)
+    problems = opened.contents.problems + _problems(opened, protocol, folds)
+    if published is not None and (parts or opened.contents.synthetic):
+        reasons = "; ".join((*(["the photographs are rendered"] if opened.contents.synthetic else []), *parts))
+        problems += (f"* The published figure is of the whole set and does not compare with this one: {reasons}.",)
     return BenchmarkResult(
         benchmark=opened.benchmark.name,
         dataset=opened.contents.name,
@@ -360,8 +367,9 @@ def evaluate_features(
         counts={label: int((labels == label).sum()) for label in present},
         left_out=dict(opened.contents.left_out),
         parameters=tuple(evaluation.parameters),
-        problems=opened.contents.problems + _problems(opened, protocol, folds),
-        published=opened.benchmark.published if protocol.name == "paper" else None,
+        problems=problems,
+        published=published,
+        complete=not parts,
         seed=folds.seed,
         folds=folds,
         truth=dict(zip(opened.names, labels.tolist(), strict=True)),
@@ -432,7 +440,7 @@ def _folds_of(
             opened.photographs,
             opened.root,
             protocol,
-            repeats=settings.repeats,
+            repeats=settings.repeats or protocol.repeats,
             seed=seed,
             benchmark=opened.benchmark.name,
         )
@@ -475,6 +483,8 @@ def _problems(opened: OpenedBenchmark, protocol: Protocol, folds: Folds) -> tupl
     problems = []
     if benchmark.expected is not None and found != benchmark.expected:
         problems.append(f"The benchmark has {benchmark.expected} photographs, {found} of them are here.")
+    if absent := _absent_emotions(opened):
+        problems.append(f"No photograph is {' or '.join(absent)}: fewer emotions are easier to tell apart.")
     numbers = folds.of(opened.names)
     split_here = bool((numbers >= 0).all())
     if held_out := int((numbers == HELD_OUT).any(axis=0).sum()):
@@ -499,6 +509,22 @@ def _problems(opened: OpenedBenchmark, protocol: Protocol, folds: Folds) -> tupl
     if protocol.keeps_people_together and unnamed:
         problems.append(f"Nobody says who is on {unnamed} photographs: each counts as a person of its own.")
     return tuple(problems) + _doubled(opened, numbers)
+
+
+def _absent_emotions(opened: OpenedBenchmark) -> list[str]:
+    found = set(opened.labels)
+    if opened.benchmark.published is None and opened.benchmark.expected is None:
+        return []
+    return [emotion for emotion in opened.benchmark.emotions if emotion not in found]
+
+
+def _what_is_not_whole(opened: OpenedBenchmark) -> tuple[str, ...]:
+    """Why the photographs are not those of the whole benchmark, in a few words each; nothing where they are."""
+    expected, found = opened.benchmark.expected, len(opened.photographs)
+    parts = [f"no photograph is {emotion}" for emotion in _absent_emotions(opened)]
+    if expected is not None and found != expected:
+        parts.append(f"{found} of {expected} photographs are here")
+    return tuple(parts)
 
 
 def _splitting_in_words(protocol: Protocol, numbers: np.ndarray) -> str:

@@ -51,6 +51,7 @@ class BenchmarkResult:
     parameters : hyper-parameters chosen in each repeat and fold
     problems : what a reader must know of the set
     published : what the paper states, per cent; None where it states nothing of this protocol
+    complete : whether all photographs and emotions of the benchmark are there, as far as that is known
     seed : of folds and searches
     folds : in which each photograph was tested
     truth : photograph -> its emotion
@@ -86,6 +87,7 @@ class BenchmarkResult:
     parameters: tuple[Mapping[str, Any], ...]
     problems: tuple[str, ...]
     published: Accuracy | None
+    complete: bool
     seed: int
     folds: Folds
     truth: Mapping[str, str]
@@ -111,7 +113,7 @@ _PLAIN = (
     *("benchmark", "dataset", "title", "features", "protocol", "description", "measure", "by_subject", "synthetic"),
     *("without_face", "labels", "accuracy", "deviation", "fold_deviation", "chance", "class_accuracy", "subgroups"),
     *("photographs", "asked", "without_face_count", "asked_without_face", "people", "counts", "left_out"),
-    *("parameters", "problems", "seed", "versions", "machine", "seconds"),
+    *("parameters", "problems", "complete", "seed", "versions", "machine", "seconds"),
 )
 
 

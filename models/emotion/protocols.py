@@ -57,6 +57,7 @@ class Protocol:
     description : for readers
     splitting, measure : see there
     folds : how many, where they are not the publisher's
+    repeats : how often all is split anew, where nobody asks for another number
     """
 
     name: str
@@ -64,6 +65,7 @@ class Protocol:
     splitting: Splitting
     measure: Measure = Measure.ACCURACY
     folds: int = 10
+    repeats: int = 1
 
     @property
     def keeps_people_together(self) -> bool:

@@ -52,7 +52,16 @@ def one_error(result) -> str:
 def test_a_folder_gives_a_table_and_files_and_the_same_again_from_its_folds(command, kdef, tmp_path):
     out, again = tmp_path / "out", tmp_path / "again.json"
     result = command(
-        "kdef_frontal", "--root", kdef, "--features", "deepexp3d", "--features", "shared_fit", "--out", out
+        "kdef_frontal",
+        "--root",
+        kdef,
+        "--features",
+        "deepexp3d",
+        "--features",
+        "shared_fit",
+        "--out",
+        out,
+        *("--repeats", 2),
     )
     assert result.exit_code == 0, result.output
     assert "KDEF, frontal: 21 rendered photographs of 3 people" in result.stdout

@@ -238,6 +238,39 @@ def test_too_few_people_for_ten_folds_are_said(tmp_path, root):
     assert "there are 4 people" in problems
 
 
+def test_a_published_figure_beside_a_part_of_the_set_is_marked_and_said_to_be_of_the_whole(opened):
+    without_sad = replace(opened, photographs=tuple(one for one in opened.photographs if one.label != "sad"))
+    result = evaluated(without_sad, table_of(without_sad), "paper")
+    problems = " ".join(result.problems)
+    assert "No photograph is sad: fewer emotions are easier to tell apart." in problems
+    assert (
+        "* The published figure is of the whole set and does not compare with this one: no photograph is sad; "
+        "72 of 490 photographs are here." in problems
+    )
+    assert not result.to_json()["complete"]
+    assert "92.24 ± 0.70 *" in results_text([replace(result, features="deepexp3d")])
+
+
+def test_of_a_whole_set_nothing_is_marked(opened):
+    whole = replace(opened, benchmark=replace(opened.benchmark, expected=84))
+    result = evaluated(whole, table_of(whole), "paper")
+    assert result.complete
+    assert "*" not in results_text([replace(result, features="deepexp3d")])
+
+
+def test_the_papers_protocol_is_repeated_ten_times_where_nobody_asks_for_less(opened):
+    settings = replace(ONE_TRY, repeats=None, search=SearchSettings(evaluations=0, folds=2))
+    tables = {"deepexp3d": table_of(opened)}
+    asked = {
+        protocol: next(compare_features(opened, ["deepexp3d"], [protocol], settings=settings, tables=tables))
+        for protocol in ("paper", "subject")
+    }
+    assert {name: result.folds.repeats for name, result in asked.items()} == {"paper": 10, "subject": 1}
+    assert asked["paper"].deviation is not None
+    text = results_text(list(asked.values()))
+    assert "subject: one repeat, whose deviation is that of its folds; --repeats 10 splits anew" in text
+
+
 def test_identical_photographs_in_different_folds_are_warned_of(root):
     (root / "AF01" / "AF01HAS.JPG").write_bytes((root / "AM03" / "AM03HAS.JPG").read_bytes())
     opened = open_benchmark("kdef_frontal", root)
