@@ -353,6 +353,10 @@ class RgbdNetworks(Section):
     pipelines: tuple[str, ...] = Field(min_length=1)
     weights: dict[Literal["resnet50", "vgg19"], str | None] = Field(description="files of ImageNet weights")
     download: bool = Field(description="whether torchvision is asked for weights that are not there")
+    deepexp3d: str | None = Field(
+        description="folder of a DeepExp3D that goes before the shipped one, if it is a ResNet-50, where ImageNet's "
+        "weights are not at hand; None for the shipped one"
+    )
     device: str
     precision: Literal["auto", "float32", "bfloat16"]
     opset: int

@@ -9,7 +9,7 @@ import pandas as pd
 
 from assets.depth_maps import SAMPLES, TABLE
 from assets.experiment_record import ExperimentRecord, experiment_record
-from assets.rgbd_networks import feature_folder, progress_bar, rgbd_hardware, weight_files
+from assets.rgbd_networks import feature_folder, own_deepexp3d, progress_bar, rgbd_hardware, weight_files
 from assets.stage import StageResult, WorkspaceResource, main, materialise, skip_reason, skipped
 from assets.workspace import Workspace
 from models.storage import written_whole
@@ -53,6 +53,7 @@ def evaluate_pipelines(workspace: Workspace) -> StageResult:
             hardware=rgbd_hardware(workspace),
             weights=weight_files(workspace),
             download=networks.download,
+            deepexp3d=own_deepexp3d(workspace),
             folder=kept,
             problems=_left_out(workspace),
             progress=progress_bar,
@@ -133,7 +134,7 @@ def _log(record: ExperimentRecord, result: "RgbdResult", files: list[Path]) -> N
         record.log_file(file)
 
 
-@dg.asset(name=STAGE, group_name="rgbd", deps=["depth_maps", "rgbd_networks"], kinds={"pytorch", "mlflow"})
+@dg.asset(name=STAGE, group_name="rgbd", deps=["depth_maps", "rgbd_networks", "deepexp3d"], kinds={"pytorch", "mlflow"})
 def rgbd_evaluation(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Accuracy of depth, colour and fusion on people whom no training has seen: 54 of 60 are learned from, 6 tested.
 

@@ -43,7 +43,7 @@ def evaluate_fusion(
     """
     from assets.batches import chained
     from assets.depth_maps import prepare_scans
-    from assets.rgbd_networks import rgbd_hardware, weight_files
+    from assets.rgbd_networks import own_deepexp3d, rgbd_hardware, weight_files
     from models.rgbd.datasets import read_scans
     from models.rgbd.evaluation import evaluate_rgbd
     from models.rgbd.protocol import Divisions
@@ -80,6 +80,7 @@ def evaluate_fusion(
             hardware=replace(rgbd_hardware(workspace), workers=workers),
             weights=weight_files(workspace),
             download=networks.download,
+            deepexp3d=own_deepexp3d(workspace),
             divisions=divisions,
             folder=folder / "repeats",
             problems=(*contents.problems, *prepared.assembled.problems),

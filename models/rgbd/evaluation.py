@@ -62,6 +62,7 @@ def evaluate_rgbd(
     hardware: RgbdHardware | None = None,
     weights: Mapping[str, Path] | None = None,
     download: bool = True,
+    deepexp3d: Path | None = None,
     divisions: Divisions | None = None,
     asked: Mapping[str, RgbdSamples] | None = None,
     folder: Path | None = None,
@@ -77,6 +78,7 @@ def evaluate_rgbd(
     settings, hardware : by default the paper's training on this machine
     weights : pretrained network -> file of its ImageNet weights, as in `load_backbone`
     download : whether weights that are not there may be asked for
+    deepexp3d : folder of a DeepExp3D of one's own that may take their place, as in `load_backbone`
     divisions : stored ones, instead of drawing
     asked : other images of the same faces, in the same order, such as under other light, by a name for the condition:
         who is tested is asked for them as well, by networks that have not seen their kind
@@ -102,7 +104,9 @@ def evaluate_rgbd(
     if folder is not None:
         divisions.save(folder / "divisions.json")
     names = dict.fromkeys(name for pipeline in chosen for name in pipeline.backbones)
-    backbones = {name: load_backbone(name, (weights or {}).get(name), download=download) for name in names}
+    backbones = {
+        name: load_backbone(name, (weights or {}).get(name), download=download, deepexp3d=deepexp3d) for name in names
+    }
     inputs = {
         condition: pipeline_inputs(
             other, chosen, backbones, settings.training, cache=folder, hardware=hardware, progress=progress

@@ -55,8 +55,8 @@ MADE_FROM = {
     "view_invariance": {"champion", "rendered_benchmarks"},
     "bu3dfe_scans": {"morphable_model"},
     "depth_maps": {"bu3dfe_scans", "landmark_weights"},
-    "rgbd_networks": {"depth_maps"},
-    "rgbd_evaluation": {"depth_maps", "rgbd_networks"},
+    "rgbd_networks": {"depth_maps", "deepexp3d"},
+    "rgbd_evaluation": {"depth_maps", "rgbd_networks", "deepexp3d"},
     "results_report": {"emotion_classifier", "expression_evaluation", "depth_maps", "rgbd_evaluation"},
 }
 BATCHES = ("raw_videos", "landmarks", "tracked_landmarks", "reconstructions")
