@@ -28,6 +28,7 @@ def evaluate_pipelines(workspace: Workspace) -> StageResult:
     from models.rgbd.evaluation import evaluate_rgbd
     from models.rgbd.pipelines import CLASSES
     from models.rgbd.protocol import LEAST_PEOPLE, complete_people
+    from models.rgbd.reconstructed_depth import reconstruction_problems
     from models.rgbd.samples import RgbdSamples
 
     if reason := skip_reason(workspace, "rgbd_networks"):
@@ -55,7 +56,7 @@ def evaluate_pipelines(workspace: Workspace) -> StageResult:
             download=networks.download,
             deepexp3d=own_deepexp3d(workspace),
             folder=kept,
-            problems=_left_out(workspace),
+            problems=(*_left_out(workspace), *reconstruction_problems(samples)),
             progress=progress_bar,
         )
         shutil.rmtree(folder, ignore_errors=True)

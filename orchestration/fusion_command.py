@@ -42,19 +42,23 @@ def evaluate_fusion(
         The folder does not hold the set, or a protocol or pipeline is unknown.
     """
     from assets.batches import chained
-    from assets.depth_maps import prepare_scans
+    from assets.depth_maps import prepare_scans, with_needed_reconstructions
     from assets.rgbd_networks import own_deepexp3d, rgbd_hardware, weight_files
     from models.rgbd.datasets import read_scans
     from models.rgbd.evaluation import evaluate_rgbd
+    from models.rgbd.pipelines import unknown_pipelines
     from models.rgbd.protocol import Divisions
 
     if len(protocols) > 1 or not set(protocols) <= set(PROTOCOLS):
         raise DeepExp3DError(
             f"{BENCHMARK}: --protocol {', '.join(protocols)}: choose one of {', '.join(PROTOCOLS)} at a time."
         )
+    if unknown := unknown_pipelines(pipelines):
+        raise DeepExp3DError(f"{BENCHMARK}: --pipeline: {unknown}.")
     workspace = Workspace.open()
     params = workspace.params
     networks, evaluation = params.rgbd_networks, params.rgbd_evaluation.settings(params.rgbd_networks.training)
+    chosen = list(pipelines) or list(networks.pipelines)
     divisions = None if divisions_file is None else Divisions.load(divisions_file)
     contents = read_scans(BENCHMARK, root, verify=params.bu3dfe_scans.verify)
     landmarks = params.landmarks.model_copy(update={"backend": backend})
@@ -68,9 +72,12 @@ def evaluate_fusion(
             fingerprint=chained(params.depth_maps.model_dump_json(), landmarks.model_dump_json(), version("deepexp3d")),
             workers=workers,
         )
+        samples, remarks = with_needed_reconstructions(
+            workspace, prepared.assembled.samples, chosen, backend=backend, workers=workers, progress=progress
+        )
         result = evaluate_rgbd(
-            prepared.assembled.samples,
-            pipelines=list(pipelines) or networks.pipelines,
+            samples,
+            pipelines=chosen,
             settings=replace(
                 evaluation,
                 protocol=protocols[0] if protocols else evaluation.protocol,
@@ -83,7 +90,7 @@ def evaluate_fusion(
             deepexp3d=own_deepexp3d(workspace),
             divisions=divisions,
             folder=folder / "repeats",
-            problems=(*contents.problems, *prepared.assembled.problems),
+            problems=(*contents.problems, *prepared.assembled.problems, *remarks),
             progress=progress,
         )
         written = [json_file] if json_file else []

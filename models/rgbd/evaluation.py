@@ -184,8 +184,9 @@ def pipeline_inputs(
         elif getattr(samples, name) is None:
             asking = ", ".join(pipeline.name for pipeline in pipelines if name in pipeline.inputs)
             raise DatasetError(
-                f"the samples have no {name.replace('_', ' ')}, which {asking} learn from; add it with "
-                "models.rgbd.reconstructed_depth, or leave these pipelines out."
+                f"the samples have no {name.replace('_', ' ')}, which {asking} learn from; name these pipelines in "
+                "params.yaml and make the depth maps again, add it with models.rgbd.reconstructed_depth, or leave them "
+                "out."
             )
         else:
             inputs[name] = np.asarray(getattr(samples, name), np.float32)
@@ -412,11 +413,13 @@ def _differences(
     scores: Mapping[tuple[str, str], _Scores],
     settings: RgbdEvaluationSettings,
 ) -> Iterator[PairedDifference]:
-    """Fusions against everything that learns from a part of what they learn from; conditions against the first."""
+    """Fusions against everything that learns from a part of what they learn from, reconstructed depth against that of
+    scans, conditions against the first.
+    """
     pairs = [
         ((one.name, condition), (other.name, condition))
         for condition, one, other in product(conditions, pipelines, pipelines)
-        if set(other.inputs) < set(one.inputs)
+        if set(other.inputs) < set(one.inputs) or one.stands_in_for(other)
     ]
     pairs += [((one.name, condition), (one.name, AS_TRAINED)) for condition in conditions[1:] for one in pipelines]
     for first, second in pairs:

@@ -127,7 +127,8 @@ class RgbdResult:
     images : of theirs
     synthetic : whether they are rendered
     results : every pipeline in every condition
-    differences : of fusions against what they are made of, and of conditions against `AS_TRAINED`
+    differences : of fusions against what they are made of, of reconstructed depth against that of scans, and of
+        conditions against `AS_TRAINED`
     problems : what a reader must know
     settings : what was set
     versions, machine : what ran, on what

@@ -1,6 +1,7 @@
 """`deepexp3d evaluate bu3dfe`: depth and colour of scans in their publisher's layout."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -56,6 +57,18 @@ def test_a_folder_gives_both_tables_and_files_and_the_same_again_from_its_divisi
     assert result.exit_code == 0, result.output
     assert json.loads(again.read_text())["results"][0]["confusion"] == figures["results"][0]["confusion"]
     assert (tmp_path / "again-divisions.json").read_bytes() == (out / "metrics-divisions.json").read_bytes()
+
+
+def test_pipelines_beyond_the_paper_learn_from_reconstructions_of_the_photographs(command, root, monkeypatch):
+    def reconstructed(samples, predictor, model, **_):
+        rng = np.random.default_rng(0)
+        return replace(samples, expression=rng.normal(size=(len(samples), 28)).astype(np.float32)), ("One has no face.",)
+
+    monkeypatch.setattr("models.rgbd.reconstructed_depth.with_reconstructions", reconstructed)
+    result = command("bu3dfe", "--root", root, "--pipeline", "expression", "--repeats", 1)
+    assert result.exit_code == 0, result.output
+    assert "e alone" in result.stdout
+    assert "One has no face." in result.stdout
 
 
 @pytest.mark.parametrize(

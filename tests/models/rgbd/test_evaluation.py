@@ -138,6 +138,14 @@ def test_a_fusion_is_compared_with_what_it_is_made_of(samples):
         assert one.low <= one.difference <= one.high
 
 
+def test_reconstructed_depth_is_compared_with_that_of_scans(samples):
+    both = replace(samples, reconstructed_depth=samples.depth)
+    settings = replace(SETTINGS, repeats=1, training=RgbdTrainingSettings(epochs=1, batch_size=24))
+    (difference,) = evaluate(both, ("depth", "reconstructed_depth"), settings).differences
+    assert (difference.first[0], difference.second[0]) == ("reconstructed_depth", "depth")
+    assert difference.difference == 0
+
+
 def test_networks_are_asked_for_the_same_faces_under_other_conditions(samples):
     lost = replace(samples, expression=np.zeros_like(samples.expression))
     result = evaluate(
