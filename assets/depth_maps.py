@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 STAGE = "depth_maps"
 SAMPLES = "samples.npz"
 TABLE = "pairs.csv"
+OVERLAYS, REGISTRATION = "overlays.jpg", "registration.png"
 # Width of a picture of one pair.
 PICTURE_WIDTH = 960
 
@@ -99,13 +100,8 @@ def make_depth_maps(workspace: Workspace) -> StageResult:
         workers=workspace.workers,
     )
     samples.save(folder / SAMPLES)
-    with written_whole(folder / TABLE) as path:
-        prepared.table.to_csv(path, index=False)
-    overlays, figure = folder / "overlays.jpg", folder / "registration.png"
-    _write_picture(np.concatenate(prepared.pictures), overlays)
+    write_pairs(prepared, folder)
     kept = prepared.table[prepared.table.status == "ok"]
-    with written_whole(figure) as path:
-        registration_figure(kept).savefig(path, dpi=110)
     errors = kept.error_px.dropna()
     return StageResult(
         {
@@ -118,10 +114,19 @@ def make_depth_maps(workspace: Workspace) -> StageResult:
             "mutual information, nats, median": float(kept.information_after.median()),
             "reconstructions of the photographs": _reconstructed(samples, problems),
             **({"distance from the truth, pixels, median": float(errors.median())} if len(errors) else {}),
-            "before, after, and registered depth (Fig. 2)": overlays,
-            "registration": figure,
+            "before, after, and registered depth (Fig. 2)": folder / OVERLAYS,
+            "registration": folder / REGISTRATION,
         }
     )
+
+
+def write_pairs(prepared: PreparedScans, folder: Path) -> None:
+    """What became of each scan as `pairs.csv`, the paper's Fig. 2 of some pairs, and a figure of the registration."""
+    with written_whole(folder / TABLE) as path:
+        prepared.table.to_csv(path, index=False)
+    _write_picture(np.concatenate(prepared.pictures), folder / OVERLAYS)
+    with written_whole(folder / REGISTRATION) as path:
+        registration_figure(prepared.table[prepared.table.status == "ok"]).savefig(path, dpi=110)
 
 
 def with_needed_reconstructions(

@@ -24,9 +24,7 @@ DIVISIONS = "divisions.json"
 
 def evaluate_pipelines(workspace: Workspace) -> StageResult:
     """Train and test each pipeline on every division of people; finished repeats of a killed run are kept."""
-    from models.emotion.confusion_figure import confusion_figure
     from models.rgbd.evaluation import evaluate_rgbd
-    from models.rgbd.pipelines import CLASSES
     from models.rgbd.protocol import LEAST_PEOPLE, complete_people
     from models.rgbd.reconstructed_depth import reconstruction_problems
     from models.rgbd.samples import RgbdSamples
@@ -63,18 +61,14 @@ def evaluate_pipelines(workspace: Workspace) -> StageResult:
         result.write(folder / METRICS)
         with written_whole(folder / DIVISIONS) as path:
             shutil.copyfile(kept / DIVISIONS, path)
-        pictures = {}
-        for one in result.results:
-            pictures[one.title] = folder / f"confusion-{one.pipeline}.png"
-            with written_whole(pictures[one.title]) as path:
-                confusion_figure(one.confusion, CLASSES, one.title).savefig(path, dpi=110)
+        pictures = write_confusions(result, folder)
         _log(record, result, [folder / METRICS, folder / DIVISIONS, *pictures.values()])
     return StageResult(
         {
             "data": "synthetic" if result.synthetic else "real",
             "protocol": result.description,
             "people": result.people,
-            "repeats": result.repeats,
+            **result.extent,
             "accuracy, %": _accuracies(result),
             "differences in points": _differences(result),
             "to be known": " ".join(result.problems) or "nothing",
@@ -82,6 +76,19 @@ def evaluate_pipelines(workspace: Workspace) -> StageResult:
             "MLflow run": record.link,
         }
     )
+
+
+def write_confusions(result: "RgbdResult", folder: Path) -> dict[str, Path]:
+    """A confusion matrix for each pipeline as a picture; title -> file."""
+    from models.emotion.confusion_figure import confusion_figure
+    from models.rgbd.pipelines import CLASSES
+
+    pictures = {}
+    for one in result.results:
+        pictures[one.title] = folder / f"confusion-{one.pipeline}.png"
+        with written_whole(pictures[one.title]) as path:
+            confusion_figure(one.confusion, CLASSES, one.title).savefig(path, dpi=110)
+    return pictures
 
 
 def _left_out(workspace: Workspace) -> list[str]:
@@ -106,7 +113,7 @@ def _accuracies(result: "RgbdResult") -> pd.DataFrame:
         }
         for row in result.table_1()
     ]
-    return pd.DataFrame([row for row in rows if not result.synthetic or row["measured"] is not None])
+    return pd.DataFrame(rows)
 
 
 def _differences(result: "RgbdResult") -> pd.DataFrame:

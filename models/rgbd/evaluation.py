@@ -66,6 +66,7 @@ def evaluate_rgbd(
     divisions: Divisions | None = None,
     asked: Mapping[str, RgbdSamples] | None = None,
     folder: Path | None = None,
+    features: Path | None = None,
     problems: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> RgbdResult:
@@ -83,6 +84,7 @@ def evaluate_rgbd(
     asked : other images of the same faces, in the same order, such as under other light, by a name for the condition:
         who is tested is asked for them as well, by networks that have not seen their kind
     folder : keeps features, divisions and each finished repeat, with which an evaluation goes on where it was killed
+    features : another folder for features, which evaluations of the same images share
     problems : what a reader must know of the samples
     progress : wraps what is gone through, given it, its name and its length; may show a bar
 
@@ -109,7 +111,7 @@ def evaluate_rgbd(
     }
     inputs = {
         condition: pipeline_inputs(
-            other, chosen, backbones, settings.training, cache=folder, hardware=hardware, progress=progress
+            other, chosen, backbones, settings.training, cache=features or folder, hardware=hardware, progress=progress
         )
         for condition, other in conditions.items()
     }

@@ -195,7 +195,7 @@ def test_weights_that_are_not_imagenets_are_told_in_every_table(samples):
 
 
 def test_the_result_is_json_with_published_rows_beside_measured_ones(samples, tmp_path):
-    result = evaluate(samples)
+    result = evaluate(replace(samples, synthetic=False))
     result.write(tmp_path / "result.json")
     tree = json.loads((tmp_path / "result.json").read_text())
     assert tree["results"][0]["accuracy"] == pytest.approx(result.of("expression").accuracy, abs=1e-6)
@@ -203,6 +203,30 @@ def test_the_result_is_json_with_published_rows_beside_measured_ones(samples, tm
     assert tree["table_1"][-1]["measured"] == pytest.approx(100 * result.of("expression").accuracy, abs=1e-4)
     assert tree["table_2"][0]["published"] == 83.60
     assert "NaN" not in (tmp_path / "result.json").read_text()
+    assert "Table 2" in result.text()
+    assert "83.60" in result.text()
+
+
+def test_figures_of_rendered_people_never_stand_beside_published_ones(samples):
+    result = evaluate(samples)
+    tree = result.to_json()
+    assert [row["approach"] for row in tree["table_1"]] == ["e alone"]
+    assert tree["table_2"] == []
+    assert "published" not in tree["table_1"][0]
+    for told in (tree["published_left_out"], result.text()):
+        assert "nothing published can be compared" in told
+    for published in ("84.72", "82.92", "89.31", "83.60"):
+        assert published not in result.text()
+        assert published not in json.dumps(tree["table_1"])
+
+
+def test_repeats_and_epochs_are_told_beside_the_papers(samples):
+    result = evaluate(samples)
+    assert result.to_json()["extent"] == {
+        **{"repeats": 3, "repeats_of_paper": 200},
+        **{"epochs_at_most": 2, "epochs_least": 2, "epochs_most": 2, "epochs_of_paper": 1000},
+    }
+    assert "3 repeats (the paper: 200) of trainings that took 2 to 2 epochs, 2 at most" in result.text()
 
 
 def test_the_papers_whole_protocol_is_projected_from_the_epochs_that_ran(samples):
