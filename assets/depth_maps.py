@@ -32,6 +32,8 @@ TABLE = "pairs.csv"
 OVERLAYS, REGISTRATION = "overlays.jpg", "registration.png"
 # Width of a picture of one pair.
 PICTURE_WIDTH = 960
+# Of the files of single pairs.
+PAIR_FORMAT = 2
 
 Progress = Callable[[Iterable, str, int | None], Iterable]
 
@@ -209,8 +211,7 @@ def prepare_scans(
     ]
     done = {job.scan: outcome for job, outcome in each(prepare_job, jobs, workers, STAGE)}
     outcomes = [done[scan] for scan in wanted]
-    samples = [one if isinstance(one, DeepExp3DError) else (one["colour"], one["depth"]) for one in outcomes]
-    assembled = gathered_samples(zip(wanted, samples, strict=True), synthetic=synthetic)
+    assembled = gathered_samples(zip(wanted, outcomes, strict=True), synthetic=synthetic)
     made = [one for one in outcomes if not isinstance(one, DeepExp3DError)]
     shown = np.linspace(0, len(made) - 1, min(settings.pictured_scans, len(made))).astype(int)
     return PreparedScans(
@@ -223,7 +224,7 @@ def prepare_scans(
 def prepare_job(job: PairJob) -> dict[str, np.ndarray]:
     """The pair of one scan, from its file where that is current."""
     files = [path for path in (job.scan.scan, job.scan.image, job.scan.landmarks) if path is not None]
-    fingerprint = chained(job.fingerprint, f"synthetic {job.synthetic}", *map(sha256_of, files))
+    fingerprint = chained(job.fingerprint, f"pair {PAIR_FORMAT}, synthetic {job.synthetic}", *map(sha256_of, files))
     if not is_current(job.output, fingerprint):
         save_arrays(job.output, **_prepared(job), fingerprint=np.array(fingerprint))
     return load_arrays(job.output)
@@ -235,12 +236,10 @@ def _prepared(job: PairJob) -> dict[str, np.ndarray]:
     from models.rgbd.samples import sample_of
 
     pair = prepare_pair(job.scan, job.settings.preparation, warm_backend(job.landmarks))
-    colour, depth = sample_of(pair)
     unregistered = laid_upon(pair.scan.depth.shape, pair.colour.shape[:2])
     found = pair.registration
     return {
-        "colour": colour,
-        "depth": depth,
+        **sample_of(pair),
         "picture": _encoded(overlay(pair)),
         "moved_px": np.array(mean_distance(found.matrix, unregistered, pair.scan.valid)),
         "error_px": np.array(_error(job, pair) if job.synthetic else np.nan),

@@ -239,6 +239,8 @@ def landmarks(
     "--json custom.json`\n\n"
     "`deepexp3d evaluate srd15 --root SRD15 --json stress.json`\n\n"
     "`deepexp3d evaluate bu3dfe --root BU_3DFE --pipeline depth --repeats 20 --epochs 50 --out results/bu3dfe`\n\n"
+    "`deepexp3d evaluate bu3dfe --root BU_3DFE --protocol all --protocol redrawn --protocol paper --out results/bu3dfe`"
+    "\n\n"
     "`deepexp3d evaluate bu3dfe --root BU_3DFE --paper --out results/paper --json fusion.json`\n\n"
     "Protocols, features and what the paper leaves open: docs/emotion.md. Stress from videos: docs/stress.md. "
     "Depth and colour of scans: docs/rgbd_networks.md."
@@ -252,8 +254,8 @@ def evaluate(
     protocol: Annotated[
         list[ProtocolName] | None,
         typer.Option(
-            help="paper, or subject for folds by person; by default both, where people are known. Of bu3dfe one of "
-            "paper, redrawn, all and tenfold."
+            help="paper, or subject for folds by person; by default both, where people are known. Of bu3dfe paper, "
+            "redrawn, all and tenfold; several are compared."
         ),
     ] = None,
     pipeline: Annotated[

@@ -38,7 +38,8 @@ def evaluate_fusion(
     workers: int,
     progress: Progress,
 ) -> str:
-    """Depth maps of the scans, then training and test on every division of people; returns both tables in words.
+    """Depth maps of the scans, then training and test on every division of people; returns both tables in words, or
+    what several protocols come to.
 
     What is not asked for is as the project's parameters say, or as the paper has it with `paper`. `out` gets figures
     and tables, and keeps pairs, features and finished repeats, with which an evaluation goes on where it was stopped.
@@ -53,23 +54,23 @@ def evaluate_fusion(
     from assets.rgbd_evaluation import write_confusions
     from assets.rgbd_networks import own_deepexp3d, rgbd_hardware, weight_files
     from models.rgbd.datasets import read_scans
-    from models.rgbd.evaluation import evaluate_rgbd
     from models.rgbd.pipelines import unknown_pipelines
     from models.rgbd.protocol import Divisions
+    from models.rgbd.protocol_comparison import compare_protocols
 
-    if len(protocols) > 1 or not set(protocols) <= set(PROTOCOLS):
-        raise DeepExp3DError(
-            f"{BENCHMARK}: --protocol {', '.join(protocols)}: choose one of {', '.join(PROTOCOLS)} at a time."
-        )
+    if not set(protocols) <= set(PROTOCOLS):
+        raise DeepExp3DError(f"{BENCHMARK}: --protocol {', '.join(protocols)}: choose of {', '.join(PROTOCOLS)}.")
+    if len(protocols) > 1 and divisions_file is not None:
+        raise DeepExp3DError(f"{BENCHMARK}: --folds are of one protocol; name that one alone.")
     if unknown := unknown_pipelines(pipelines):
         raise DeepExp3DError(f"{BENCHMARK}: --pipeline: {unknown}.")
     workspace = Workspace.open()
     params = workspace.params
     chosen = list(pipelines) or _pipelines(params, paper)
     settings = _settings(params, paper=paper, repeats=repeats, epochs=epochs, seed=seed)
-    if protocols:
-        settings = replace(settings, protocol=protocols[0])
     divisions = None if divisions_file is None else Divisions.load(divisions_file)
+    # Stored divisions are of the protocol that they were drawn for.
+    asked = list(dict.fromkeys(protocols)) if divisions is None else [divisions.protocol]
     contents = read_scans(BENCHMARK, root, verify=params.bu3dfe_scans.verify)
     landmarks = params.landmarks.model_copy(update={"backend": backend})
     with _kept(out) as folder:
@@ -91,28 +92,32 @@ def evaluate_fusion(
         )
         if out is not None:
             write_pairs(prepared, out)
-        result = evaluate_rgbd(
+        comparison = compare_protocols(
             samples,
-            pipelines=chosen,
+            asked or [settings.protocol],
             settings=settings,
+            folder=folder / "repeats",
+            pipelines=chosen,
             hardware=replace(rgbd_hardware(workspace), workers=workers),
             weights=weight_files(workspace),
             download=params.rgbd_networks.download,
             deepexp3d=own_deepexp3d(workspace),
             divisions=divisions,
-            folder=folder / "repeats",
             problems=(*contents.problems, *prepared.assembled.problems, *remarks),
             progress=progress,
         )
-        written = [json_file] if json_file else []
-        written += [out / "metrics.json"] if out else []
-        for path in written:
-            result.write(path)
-            target = path.with_name(f"{path.stem}-divisions.json")
-            shutil.copyfile(folder / "repeats" / "divisions.json", target)
+        several = len(comparison.results) > 1
+        for path in (json_file, None if out is None else out / "metrics.json"):
+            if path is not None:
+                (comparison if several else comparison.results[0]).write(path)
+                for result in comparison.results:
+                    kind = f"{result.protocol}-divisions" if several else "divisions"
+                    stored = folder / "repeats" / result.protocol / "divisions.json"
+                    shutil.copyfile(stored, path.with_name(f"{path.stem}-{kind}.json"))
         if out is not None:
-            write_confusions(result, out)
-    return result.text()
+            for result in comparison.results:
+                write_confusions(result, out / result.protocol if several else out)
+    return comparison.text() if several else comparison.results[0].text()
 
 
 def _pipelines(params: Params, paper: bool) -> list[str]:

@@ -17,7 +17,7 @@ import numpy as np
 from models.emotion.benchmark_result import machine
 from models.errors import DatasetError
 from models.rgbd.backbones import Backbone, load_backbone
-from models.rgbd.features import backbone_features, depth_as_images
+from models.rgbd.features import backbone_features, grey_images
 from models.rgbd.network_settings import RgbdEvaluationSettings, RgbdHardware, RgbdTrainingSettings
 from models.rgbd.pipelines import CLASSES, PAPER_PIPELINES, PIPELINES, Pipeline, backbone_of
 from models.rgbd.protocol import INTENSITIES, PROTOCOLS, Division, Divisions, complete_people, draw_divisions
@@ -170,28 +170,30 @@ def pipeline_inputs(
     Raises
     ------
     DatasetError
-        The samples have no reconstructed depth or no expression coefficients, and a pipeline needs them.
+        The samples have no fine or reconstructed depth or no expression coefficients, and a pipeline needs them.
     """
     device = resolved_device(hardware or RgbdHardware())
     inputs: dict[str, np.ndarray] = {}
     for name in dict.fromkeys(name for pipeline in pipelines for name in pipeline.inputs):
         backbone = backbone_of(name)
-        if backbone is not None:
-            images = depth_as_images(samples.depth) if name.startswith("depth_") else samples.colour
-            inputs[name] = (
-                images
-                if training.fine_tune_backbones
-                else backbone_features(images, backbones[backbone], cache=cache, device=device, progress=progress)
-            )
-        elif getattr(samples, name) is None:
+        kind = name if backbone is None else "depth_image" if name.startswith("depth_") else "colour"
+        given = getattr(samples, kind)
+        if given is None:
             asking = ", ".join(pipeline.name for pipeline in pipelines if name in pipeline.inputs)
             raise DatasetError(
-                f"the samples have no {name.replace('_', ' ')}, which {asking} learn from; name these pipelines in "
+                f"the samples have no {kind.replace('_', ' ')}, which {asking} learn from; name these pipelines in "
                 "params.yaml and make the depth maps again, add it with models.rgbd.reconstructed_depth, or leave them "
                 "out."
             )
-        else:
-            inputs[name] = np.asarray(getattr(samples, name), np.float32)
+        if backbone is None:
+            inputs[name] = np.asarray(given, np.float32)
+            continue
+        images = grey_images(given) if kind == "depth_image" else given
+        inputs[name] = (
+            images
+            if training.fine_tune_backbones
+            else backbone_features(images, backbones[backbone], cache=cache, device=device, progress=progress)
+        )
     return inputs
 
 

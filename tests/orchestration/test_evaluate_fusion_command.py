@@ -77,6 +77,21 @@ def test_a_folder_gives_both_tables_and_files_and_the_same_again_from_its_divisi
         assert cv2.imread(str(out / picture)) is not None
 
 
+def test_several_protocols_are_compared_in_one_table(command, root, tmp_path):
+    out = tmp_path / "out"
+    result = command("bu3dfe", "--root", root, "--protocol", "all", "--protocol", "paper", "--repeats", 2, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "all: all 100 people" in result.stdout
+    figures = json.loads((out / "metrics.json").read_text())
+    assert [(row["pipeline"], row["protocol"]) for row in figures["comparison"]] == [
+        ("depth", "all"),
+        ("depth", "paper"),
+    ]
+    for protocol in ("all", "paper"):
+        assert json.loads((out / f"metrics-{protocol}-divisions.json").read_text())["protocol"] == protocol
+        assert (out / protocol / "confusion-depth.png").is_file()
+
+
 def test_epochs_and_repeats_are_as_asked_for_and_told_in_words_and_figures(command, root, tmp_path):
     result = command(
         *("bu3dfe", "--root", root, "--paper", "--pipeline", "depth", "--repeats", 1, "--epochs", 2),
@@ -128,7 +143,7 @@ def test_pipelines_beyond_the_paper_learn_from_reconstructions_of_the_photograph
     ("arguments", "told"),
     [
         (("--protocol", "subject"), "paper, redrawn, all, tenfold"),
-        (("--protocol", "paper", "--protocol", "all"), "one of paper"),
+        (("--protocol", "paper", "--protocol", "all", "--folds", "divisions.json"), "of one protocol"),
         (("--pipeline", "depth", "--pipeline", "colour"), "no pipeline is called colour; choose of depth_resnet50"),
         (("--features", "blendshapes"), "leave out --features"),
     ],

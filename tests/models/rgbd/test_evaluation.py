@@ -170,6 +170,23 @@ def test_what_a_pipeline_lacks_is_named(samples):
         evaluate(samples, ("fusion_reconstructed_vgg19",))
 
 
+def test_pretrained_networks_see_the_fine_depth(samples, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        evaluation,
+        "backbone_features",
+        lambda images, *_, **__: (
+            seen.append(images) or np.random.default_rng(0).random((len(images), 2048), np.float32)
+        ),
+    )
+    settings = replace(SETTINGS, repeats=1)
+    evaluate(samples, ("depth_resnet50",), settings)
+    strong = np.isin(samples.intensities, (3, 4))
+    np.testing.assert_array_equal(seen[0][..., 0], samples.depth_image[strong])
+    with pytest.raises(DatasetError, match=r"depth image.*depth_resnet50"):
+        evaluate(replace(samples, depth_image=None), ("depth_resnet50",), settings)
+
+
 @pytest.mark.parametrize(
     ("pipelines", "settings", "named"),
     [(("colour",), SETTINGS, "fusion_vgg19"), (("expression",), replace(SETTINGS, protocol="other"), "redrawn")],
