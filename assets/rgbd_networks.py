@@ -52,7 +52,13 @@ def train_networks(workspace: Workspace) -> StageResult:
     hardware = rgbd_hardware(workspace)
     names = dict.fromkeys(name for pipeline in pipelines for name in pipeline.backbones)
     backbones = {
-        name: load_backbone(name, weight_files(workspace).get(name), download=settings.download) for name in names
+        name: load_backbone(
+            name,
+            weight_files(workspace).get(name),
+            download=settings.download,
+            deepexp3d=own_deepexp3d(workspace),
+        )
+        for name in names
     }
     with experiment_record(
         workspace, STAGE, synthetic=samples.synthetic, parameters=settings.model_dump(mode="json")
@@ -115,6 +121,12 @@ def weight_files(workspace: Workspace) -> dict[str, Path]:
     """Pretrained network -> the file of weights that the parameters name for it."""
     named = workspace.params.rgbd_networks.weights
     return {name: workspace.path(file) for name, file in named.items() if file is not None}
+
+
+def own_deepexp3d(workspace: Workspace) -> Path | None:
+    """Folder of the DeepExp3D that goes before the shipped one where ImageNet's weights are not at hand."""
+    named = workspace.params.rgbd_networks.deepexp3d
+    return None if named is None else workspace.path(named)
 
 
 def feature_folder(workspace: Workspace) -> Path:
@@ -203,7 +215,7 @@ def _log(
 @dg.asset(
     name=STAGE,
     group_name="rgbd",
-    deps=["depth_maps"],
+    deps=["depth_maps", "deepexp3d"],
     kinds={"pytorch", "mlflow"},
     pool=TRAINING_POOL,
 )

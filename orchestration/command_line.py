@@ -235,8 +235,10 @@ def landmarks(
     "`deepexp3d evaluate custom --root photographs --features shared_fit --features blendshapes --protocol subject "
     "--json custom.json`\n\n"
     "`deepexp3d evaluate srd15 --root SRD15 --json stress.json`\n\n"
-    "`deepexp3d evaluate bu3dfe --root BU_3DFE --pipeline depth --repeats 20 --out results/bu3dfe --json fusion.json`"
+    "`deepexp3d evaluate bu3dfe --root BU_3DFE --pipeline depth --repeats 20 --epochs 50 --out results/bu3dfe`\n\n"
+    "`deepexp3d evaluate bu3dfe --root BU_3DFE --protocol all --protocol redrawn --protocol paper --out results/bu3dfe`"
     "\n\n"
+    "`deepexp3d evaluate bu3dfe --root BU_3DFE --paper --out results/paper --json fusion.json`\n\n"
     "Protocols, features and what the paper leaves open: docs/emotion.md. Stress from videos: docs/stress.md. "
     "Depth and colour of scans: docs/rgbd_networks.md."
 )
@@ -249,8 +251,8 @@ def evaluate(
     protocol: Annotated[
         list[ProtocolName] | None,
         typer.Option(
-            help="paper, or subject for folds by person; by default both, where people are known. Of bu3dfe one of "
-            "paper, redrawn, all and tenfold."
+            help="paper, or subject for folds by person; by default both, where people are known. Of bu3dfe paper, "
+            "redrawn, all and tenfold; several are compared."
         ),
     ] = None,
     pipeline: Annotated[
@@ -282,6 +284,13 @@ def evaluate(
             "for others; of srd15 and bu3dfe as params.yaml says.",
         ),
     ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of bu3dfe: of each training, at most; by default as params.yaml says.")
+    ] = None,
+    paper: Annotated[
+        bool,
+        typer.Option("--paper", help="Of bu3dfe: the paper's repeats (200), epochs (1000) and pipelines; takes days."),
+    ] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Of random picks, folds and searches.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processors used; 0 is all.")] = 0,
 ) -> None:
@@ -295,6 +304,8 @@ def evaluate(
     with _errors_in_a_line():
         if benchmark is None or root is None:
             raise DeepExp3DError("name a benchmark and its folder: deepexp3d evaluate BENCHMARK --root DIR, or --list.")
+        if benchmark != fusion_command.BENCHMARK and (paper or epochs is not None):
+            raise DeepExp3DError(f"{benchmark}: --paper and --epochs are those of {fusion_command.BENCHMARK}.")
         evaluate_command.require_outputs(json_file, out)
         if benchmark == evaluate_command.STRESS:
             if features or protocol or pipeline or without_face is not None:
@@ -326,7 +337,9 @@ def evaluate(
                 json_file=json_file,
                 out=out,
                 backend=str(backend),
+                paper=paper,
                 repeats=repeats,
+                epochs=epochs,
                 seed=seed,
                 workers=workers or len(os.sched_getaffinity(0)),
                 progress=partial(_progress_bar, unit=""),
