@@ -280,8 +280,8 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="How often the whole is done; by default 10 times for the paper's protocol on its own benchmarks, once "
-            "for others; of srd15 and bu3dfe as params.yaml says.",
+            help="How often the whole is done; by default 10 times for the paper's protocol on its own benchmarks, "
+            "once for others; of srd15 and bu3dfe as params.yaml says.",
         ),
     ] = None,
     epochs: Annotated[
