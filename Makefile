@@ -44,7 +44,8 @@ restore: install  ## the other way round, into a fresh clone: FROM=folder
 bench: install  ## measured figures, into benchmarks/results
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
 	mkdir -p benchmarks/results
-	for name in rendering landmarks reconstruction training_input inference serving scale; do \
+	for name in rendering landmarks reconstruction training_input inference serving scale pipeline_overhead \
+	  ingest_fuzzing; do \
 	  $(BIN)/python -m benchmarks.$$name --json benchmarks/results/$$name.json || exit 1; done
 
 clean:  ## remove results, not sources (data/incoming and data/datasets stay)

@@ -1,6 +1,6 @@
 """Depth maps registered to the photographs by mutual information (section 4.2 of the fusion paper)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,13 +24,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from models.rgbd.contents import Scan
-    from models.rgbd.samples import AssembledSamples
+    from models.rgbd.samples import AssembledSamples, RgbdSamples
 
 STAGE = "depth_maps"
 SAMPLES = "samples.npz"
 TABLE = "pairs.csv"
+OVERLAYS, REGISTRATION = "overlays.jpg", "registration.png"
 # Width of a picture of one pair.
 PICTURE_WIDTH = 960
+# Of the files of single pairs.
+PAIR_FORMAT = 2
+
+Progress = Callable[[Iterable, str, int | None], Iterable]
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,10 @@ def make_depth_maps(workspace: Workspace) -> StageResult:
         return skipped(workspace, STAGE, reason)
     contents = load_scans(workspace)
     settings = workspace.params.depth_maps
-    fingerprint = workspace.fingerprint(STAGE)
+    # What is reconstructed of photographs comes after the pairs, which stay what they are.
+    fingerprint = workspace.fingerprint(
+        STAGE, apart_from=("rgbd_networks.pipelines", "models/rgbd/reconstructed_depth.py")
+    )
     prepared = prepare_scans(
         contents.scans,
         settings,
@@ -86,29 +94,82 @@ def make_depth_maps(workspace: Workspace) -> StageResult:
     folder = workspace.data(STAGE)
     (folder / SKIPPED).unlink(missing_ok=True)
     assembled = prepared.assembled
-    assembled.samples.save(folder / SAMPLES)
-    with written_whole(folder / TABLE) as path:
-        prepared.table.to_csv(path, index=False)
-    overlays, figure = folder / "overlays.jpg", folder / "registration.png"
-    _write_picture(np.concatenate(prepared.pictures), overlays)
+    samples, problems = with_needed_reconstructions(
+        workspace,
+        assembled.samples,
+        workspace.params.rgbd_networks.pipelines,
+        backend=workspace.params.landmarks.backend,
+        workers=workspace.workers,
+    )
+    samples.save(folder / SAMPLES)
+    write_pairs(prepared, folder)
     kept = prepared.table[prepared.table.status == "ok"]
-    with written_whole(figure) as path:
-        registration_figure(kept).savefig(path, dpi=110)
     errors = kept.error_px.dropna()
     return StageResult(
         {
             "data": "synthetic" if contents.synthetic else "real",
-            "pairs": len(assembled.samples),
-            "people": len(np.unique(assembled.samples.subjects)),
+            "pairs": len(samples),
+            "people": len(np.unique(samples.subjects)),
             "left out": assembled.left_out or "nothing",
             "why": " ".join(assembled.problems[:10]) or "nothing was left out",
             "remarks": " ".join(f"{row.scan}: {row.remark}." for row in kept[kept.remark != ""].itertuples()) or "none",
             "mutual information, nats, median": float(kept.information_after.median()),
+            "reconstructions of the photographs": _reconstructed(samples, problems),
             **({"distance from the truth, pixels, median": float(errors.median())} if len(errors) else {}),
-            "before, after, and registered depth (Fig. 2)": overlays,
-            "registration": figure,
+            "before, after, and registered depth (Fig. 2)": folder / OVERLAYS,
+            "registration": folder / REGISTRATION,
         }
     )
+
+
+def write_pairs(prepared: PreparedScans, folder: Path) -> None:
+    """What became of each scan as `pairs.csv`, the paper's Fig. 2 of some pairs, and a figure of the registration."""
+    with written_whole(folder / TABLE) as path:
+        prepared.table.to_csv(path, index=False)
+    _write_picture(np.concatenate(prepared.pictures), folder / OVERLAYS)
+    with written_whole(folder / REGISTRATION) as path:
+        registration_figure(prepared.table[prepared.table.status == "ok"]).savefig(path, dpi=110)
+
+
+def with_needed_reconstructions(
+    workspace: Workspace,
+    samples: "RgbdSamples",
+    pipelines: Sequence[str],
+    *,
+    backend: str,
+    workers: int,
+    progress: Progress | None = None,
+) -> tuple["RgbdSamples", tuple[str, ...]]:
+    """Samples with depth and expression reconstructed from their photographs, if any of the pipelines learns from them.
+
+    Returns
+    -------
+    The samples, and what a reader must know of the reconstructions
+
+    Raises
+    ------
+    WeightsMissingError, ModelMismatchError
+        There is no such network, or it was trained on another face model than the project's.
+    """
+    from models.rgbd.pipelines import PIPELINES
+
+    if not any(PIPELINES[name].reconstructs for name in pipelines):
+        return samples, ()
+    from assets.landmark_correspondence import load_detector_model
+    from models.expression.predictor import Predictor
+    from models.expression.shipped import SHIPPED_MODELS
+    from models.rgbd.reconstructed_depth import with_reconstructions
+
+    named = workspace.params.depth_maps.reconstruction_network
+    network = named if named in SHIPPED_MODELS else workspace.path(named)
+    predictor = Predictor.load(network, features_only=True, backend=backend, threads=workers)
+    return with_reconstructions(samples, predictor, load_detector_model(workspace), progress=progress)
+
+
+def _reconstructed(samples: "RgbdSamples", problems: Sequence[str]) -> str:
+    if samples.expression is None:
+        return "no pipeline learns from them"
+    return " ".join(problems) or "all of them"
 
 
 def prepare_scans(
@@ -151,8 +212,7 @@ def prepare_scans(
     ]
     done = {job.scan: outcome for job, outcome in each(prepare_job, jobs, workers, STAGE)}
     outcomes = [done[scan] for scan in wanted]
-    samples = [one if isinstance(one, DeepExp3DError) else (one["colour"], one["depth"]) for one in outcomes]
-    assembled = gathered_samples(zip(wanted, samples, strict=True), synthetic=synthetic)
+    assembled = gathered_samples(zip(wanted, outcomes, strict=True), synthetic=synthetic)
     made = [one for one in outcomes if not isinstance(one, DeepExp3DError)]
     shown = np.linspace(0, len(made) - 1, min(settings.pictured_scans, len(made))).astype(int)
     return PreparedScans(
@@ -165,7 +225,7 @@ def prepare_scans(
 def prepare_job(job: PairJob) -> dict[str, np.ndarray]:
     """The pair of one scan, from its file where that is current."""
     files = [path for path in (job.scan.scan, job.scan.image, job.scan.landmarks) if path is not None]
-    fingerprint = chained(job.fingerprint, f"synthetic {job.synthetic}", *map(sha256_of, files))
+    fingerprint = chained(job.fingerprint, f"pair {PAIR_FORMAT}, synthetic {job.synthetic}", *map(sha256_of, files))
     if not is_current(job.output, fingerprint):
         save_arrays(job.output, **_prepared(job), fingerprint=np.array(fingerprint))
     return load_arrays(job.output)
@@ -177,12 +237,10 @@ def _prepared(job: PairJob) -> dict[str, np.ndarray]:
     from models.rgbd.samples import sample_of
 
     pair = prepare_pair(job.scan, job.settings.preparation, warm_backend(job.landmarks))
-    colour, depth = sample_of(pair)
     unregistered = laid_upon(pair.scan.depth.shape, pair.colour.shape[:2])
     found = pair.registration
     return {
-        "colour": colour,
-        "depth": depth,
+        **sample_of(pair),
         "picture": _encoded(overlay(pair)),
         "moved_px": np.array(mean_distance(found.matrix, unregistered, pair.scan.valid)),
         "error_px": np.array(_error(job, pair) if job.synthetic else np.nan),
@@ -266,12 +324,18 @@ def _write_picture(picture: np.ndarray, path: Path) -> None:
         cv2.imwrite(str(temporary), picture[..., ::-1])
 
 
-@dg.asset(name=STAGE, group_name="rgbd", deps=["bu3dfe_scans", "landmark_weights"], kinds={"numpy", "dvc"})
+@dg.asset(
+    name=STAGE,
+    group_name="rgbd",
+    deps=["bu3dfe_scans", "landmark_weights", "landmark_correspondence", "morphable_model"],
+    kinds={"numpy", "dvc"},
+)
 def depth_maps(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Range images of the scans, registered to their photographs by maximisation of mutual information.
 
     A scan that is broken, belongs to another photograph or cannot be registered is left out, counted and named in
-    `pairs.csv`; the picture shows some pairs before and after, as Fig. 2 of the paper.
+    `pairs.csv`; the picture shows some pairs before and after, as Fig. 2 of the paper. Where a pipeline learns from
+    them, DeepExp3D's reconstructions of the photographs are added.
     """
     return materialise(context, workspace, make_depth_maps)
 

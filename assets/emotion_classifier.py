@@ -4,7 +4,6 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,6 @@ STAGE = "emotion_classifier"
 
 def train_emotion_classifier(workspace: Workspace, benchmark: str) -> StageResult:
     """Cross-validate by each protocol with a search inside each training part, then fit the classifier for users."""
-    from models.emotion.benchmark_evaluation import known_protocols
     from models.emotion.benchmark_files import confusion_picture, write_folder
     from models.emotion.evaluation import train_classifier
     from models.emotion.features import FeatureTable
@@ -51,7 +49,7 @@ def train_emotion_classifier(workspace: Workspace, benchmark: str) -> StageResul
         synthetic=opened.contents.synthetic,
         parameters=settings.model_dump(mode="json"),
     ) as record:
-        results = [_evaluated(workspace, opened, vectors, protocol) for protocol in known_protocols(opened)]
+        results = _evaluated(workspace, opened, vectors)
         classifier = train_classifier(
             vectors.values[found],
             opened.labels[found],
@@ -76,21 +74,24 @@ def train_emotion_classifier(workspace: Workspace, benchmark: str) -> StageResul
     )
 
 
-def _evaluated(
-    workspace: Workspace, opened: "OpenedBenchmark", vectors: "FeatureTable", protocol: str
-) -> "BenchmarkResult":
-    """The benchmark's figures by one protocol."""
-    from models.emotion.benchmark_evaluation import evaluate_features
-    from models.emotion.benchmark_result import machine
-    from models.emotion.protocols import draw_folds
+def _evaluated(workspace: Workspace, opened: "OpenedBenchmark", vectors: "FeatureTable") -> list["BenchmarkResult"]:
+    """The benchmark's figures by each protocol, as `deepexp3d evaluate` computes them."""
+    from models.emotion.benchmark_evaluation import compare_features, known_protocols
     from models.emotion.settings import EvaluationSettings
 
     settings = workspace.params.emotion_classifier
-    declared = replace(opened.benchmark.protocol(protocol), folds=settings.folds)
-    folds = draw_folds(opened.photographs, opened.root, declared, repeats=settings.repeats, seed=settings.seed)
-    evaluation = EvaluationSettings(folds=settings.folds, repeats=settings.repeats, search=settings.search)
-    result = evaluate_features(opened, vectors, declared, folds, evaluation, workers=workspace.workers)
-    return replace(result, features="deepexp3d", machine=machine(workspace.workers))
+    return list(
+        compare_features(
+            opened,
+            ["deepexp3d"],
+            known_protocols(opened),
+            settings=EvaluationSettings(folds=settings.folds, repeats=settings.repeats, search=settings.search),
+            seed=settings.seed,
+            tables={"deepexp3d": vectors},
+            model=workspace.data("champion"),
+            workers=workspace.workers,
+        )
+    )
 
 
 def _row(result: "BenchmarkResult") -> dict[str, object]:
@@ -157,7 +158,7 @@ def _log(
     name=STAGE,
     group_name="emotion",
     partitions_def=benchmarks,
-    deps=["benchmark_images", "expression_vectors"],
+    deps=["benchmark_images", "expression_vectors", "champion"],
     kinds={"scikitlearn", "mlflow"},
     automation_condition=FOLLOWS_ITS_INPUTS,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +11,7 @@ from assets.batches import chained, is_current, pending_batches, process_batches
 from assets.params import Landmarks
 from assets.raw_videos import all_batches, video_batches, videos_of
 from assets.stage import ClusterResource, StageResult, WorkspaceResource, main, materialise, partitions_of
+from assets.throughput import frames_done, track_versions
 from assets.workspace import Workspace
 
 STAGE = "landmarks"
@@ -34,7 +35,8 @@ class LandmarkJob:
 def detect_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
     """Find the faces of every usable video in the given batches (all by default); finished videos are kept."""
     chosen = batches or all_batches(workspace)
-    index = process_batches(workspace, STAGE, {batch: _jobs(workspace, batch) for batch in chosen}, landmark_one)
+    before = track_versions(workspace, STAGE, chosen)
+    index = process_batches(workspace, STAGE, chosen, partial(_jobs, workspace), landmark_one)
     refused = index[index.status != "ok"]
     return StageResult(
         {
@@ -45,6 +47,7 @@ def detect_landmarks(workspace: Workspace, batches: Sequence[str] | None = None)
             "refusals": refused[["video_id", "reason"]],
         },
         pending=pending_batches(workspace, STAGE, lambda batch: _expected(workspace, batch)),
+        frames_done=frames_done(workspace, STAGE, index, before),
     )
 
 

@@ -26,12 +26,15 @@ log = logging.getLogger(__name__)
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 FIRST, APPROVED, REFUSED, PROMOTED, ROLLED_BACK = "first", "approved", "refused", "promoted", "rolled back"
+# Of an approval, when another version became champion before it was followed.
+SUPERSEDED = "superseded"
 # Events after which another network is champion.
 ACCESSIONS = (FIRST, PROMOTED, ROLLED_BACK)
 
 # Tags of a version.
 REVIEW_TAG, REVIEWER_TAG, REASON_TAG, REVIEWED_TAG = "review", "reviewer", "review_reason", "reviewed_at"
 NETWORK_TAG, INT8_TAG, CHECK_TAG, PROMOTED_TAG = "network_sha256", "int8_sha256", "check", "promoted_at"
+SUPERSEDED_TAG = "superseded_by"
 # Values of the tag `check`.
 PASSED, REFUSED_BY_CHECK = "passed", "refused"
 # Folders of a version's run that hold its own files, and those of the 8-bit network made at its promotion.
@@ -47,7 +50,7 @@ class TrailEntry:
 
     Attributes
     ----------
-    event : "first", "approved", "refused", "promoted" or "rolled back"
+    event : "first", "approved", "refused", "superseded", "promoted" or "rolled back"
     version : in the registry; empty where it had none yet, the registry having been out of reach
     sha256 : of `network.onnx`, in 32-bit floating point
     replaces : version of the champion before
@@ -96,7 +99,7 @@ def read_trail(workspace: Workspace) -> list[TrailEntry]:
             )
         trail = [TrailEntry(**{name: row[name] or "" for name in COLUMNS}) for row in rows]
     for line, entry in enumerate(trail, start=2):
-        if entry.event not in (APPROVED, REFUSED, *ACCESSIONS):
+        if entry.event not in (APPROVED, REFUSED, SUPERSEDED, *ACCESSIONS):
             raise DeepExp3DError(f"{path}, line {line}: there is no event '{entry.event}'; correct it.")
     return trail
 
@@ -224,6 +227,22 @@ def all_versions(workspace: Workspace) -> list[Any]:
     return sorted(found, key=lambda version: -int(version.version))
 
 
+def require_passed(version: Any) -> None:
+    """Let no version become or stay champion that is worse than one before it.
+
+    Raises
+    ------
+    DeepExp3DError
+        The blocking check refused the version.
+    """
+    if version.tags.get(CHECK_TAG) == REFUSED_BY_CHECK:
+        raise DeepExp3DError(
+            f"{version.name} version {version.version}: the check refused it, being worse than the champion beyond "
+            "doubt, and it cannot be champion; point the alias to a version that passed (`deepexp3d rollback --to N` "
+            "does), or train again."
+        )
+
+
 def version_files(workspace: Workspace, version: Any) -> Path:
     """A folder with a version's files, from the registry once and from `data/.registry` afterwards.
 
@@ -267,7 +286,7 @@ def champion_folder(workspace: Workspace) -> Path:
     ModelMismatchError
         The alias points to something that is no DeepExp3D.
     DeepExp3DError
-        There is no champion yet.
+        There is no champion yet, or the alias points to a version that the check refused.
     StorageUnreachableError, CredentialsMissingError
         The registry does not answer, or refuses, and no champion is known here.
     """
@@ -301,6 +320,8 @@ def _folder_of_alias(workspace: Workspace, alias: str) -> Path:
             f"{registered_name(workspace)} has no {alias} in {experiments.tracking_uri(workspace)}; "
             "run the pipeline (make run), or name a network."
         )
+    if alias == CHAMPION:
+        require_passed(version)
     folder = version_files(workspace, version)
     if alias == CHAMPION and champion_identity(workspace) == version.tags[NETWORK_TAG]:
         folder = own

@@ -26,7 +26,7 @@ from models.landmarks.settings import CorrespondenceSettings
 from models.morphable_model.embedded import EmbeddedModelSettings
 from models.rendering.settings import SyntheticImageSettings, SyntheticVideoSettings, TrainingFaceSettings
 from models.rgbd.network_settings import RgbdEvaluationSettings, RgbdTrainingSettings
-from models.rgbd.pipelines import PAPER_PIPELINES
+from models.rgbd.pipelines import unknown_pipelines
 from models.rgbd.settings import PreparationSettings, RenderedScanSettings
 from models.serving.settings import ServingSettings
 from models.storage import written_whole
@@ -345,6 +345,10 @@ class DepthMaps(Section):
     intensities: tuple[Annotated[int, Field(ge=1, le=4)], ...] = Field(min_length=1)
     pictured_scans: int = Count
     preparation: PreparationSettings
+    reconstruction_network: str = Field(
+        description="DeepExp3D that reconstructs colour images where a pipeline learns from that: a shipped network's "
+        "name, or a folder by its path from the project"
+    )
 
 
 class RgbdNetworks(Section):
@@ -353,6 +357,10 @@ class RgbdNetworks(Section):
     pipelines: tuple[str, ...] = Field(min_length=1)
     weights: dict[Literal["resnet50", "vgg19"], str | None] = Field(description="files of ImageNet weights")
     download: bool = Field(description="whether torchvision is asked for weights that are not there")
+    deepexp3d: str | None = Field(
+        description="folder of a DeepExp3D that goes before the shipped one, if it is a ResNet-50, where ImageNet's "
+        "weights are not at hand; None for the shipped one"
+    )
     device: str
     precision: Literal["auto", "float32", "bfloat16"]
     opset: int
@@ -362,8 +370,8 @@ class RgbdNetworks(Section):
     @pydantic.field_validator("pipelines")
     @classmethod
     def _known(cls, pipelines: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [name for name in pipelines if name not in PAPER_PIPELINES]:
-            raise ValueError(f"no pipeline is called {', '.join(unknown)}; choose of {', '.join(PAPER_PIPELINES)}")
+        if unknown := unknown_pipelines(pipelines):
+            raise ValueError(unknown)
         return pipelines
 
 

@@ -166,9 +166,14 @@ def describe_one(job: DescribeJob) -> dict:
     return describe_video(job.root / job.path, source=job.source, subject=job.subject, licence=job.licence)
 
 
+def manifest_path(workspace: Workspace) -> Path:
+    """The file of the manifest."""
+    return workspace.data(STAGE, "manifest.parquet")
+
+
 def read_manifest(workspace: Workspace) -> pd.DataFrame:
     """The manifest of all videos."""
-    path = workspace.data(STAGE, "manifest.parquet")
+    path = manifest_path(workspace)
     if not path.exists():
         raise DeepExp3DError(f"{path}: no manifest yet; materialise raw_videos first (python -m assets.raw_videos).")
     return pd.read_parquet(path)
@@ -232,7 +237,7 @@ def _merge(workspace: Workspace, assigned: dict[str, list[str]]) -> pd.DataFrame
     if not rows:
         raise VideoError(f"{workspace.data('incoming')}: no video anywhere; add some with VIDEOS=folder make run.")
     manifest = manifest_of(rows)
-    with written_whole(workspace.data(STAGE, "manifest.parquet")) as path:
+    with written_whole(manifest_path(workspace)) as path:
         manifest.to_parquet(path)
     return manifest
 

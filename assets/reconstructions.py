@@ -2,20 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
 
-from assets.batches import chained, is_current, pending_batches, process_batches, read_index, save_stamped
+from assets.batches import (
+    chained,
+    finished_file,
+    is_current,
+    pending_batches,
+    process_batches,
+    read_index,
+    save_stamped,
+)
 from assets.landmark_correspondence import offsets_path, read_detector_errors
 from assets.morphable_model import model_path
 from assets.params import ReconstructionSheets
 from assets.raw_videos import all_batches, read_manifest, video_batches
 from assets.reconstruction_sheets import LOOKS, SheetJob, bring_sheet_up_to_date, sheet_path, sheet_table, worst_sheets
 from assets.stage import ClusterResource, StageResult, WorkspaceResource, main, materialise, partitions_of
+from assets.throughput import frames_done, track_versions
 from assets.workspace import Workspace
 from models.fitting.settings import FitSettings
 from models.packages import sha256_of
@@ -69,7 +78,8 @@ class FitJob:
 def fit_reconstructions(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
     """Fit every track of the given batches (all by default); finished ones are kept."""
     chosen = batches or all_batches(workspace)
-    index = process_batches(workspace, STAGE, {batch: _jobs(workspace, batch) for batch in chosen}, fit_one)
+    before = track_versions(workspace, STAGE, chosen)
+    index = process_batches(workspace, STAGE, chosen, partial(_jobs, workspace), fit_one)
     fitted = index[index.status == "ok"]
     sheets = _sheets(workspace, chosen, fitted) if len(fitted) else {}
     return StageResult(
@@ -84,6 +94,7 @@ def fit_reconstructions(workspace: Workspace, batches: Sequence[str] | None = No
             **sheets,
         },
         pending=pending_batches(workspace, STAGE, lambda batch: _expected(workspace, batch)),
+        frames_done=frames_done(workspace, STAGE, index, before),
     )
 
 
@@ -189,7 +200,7 @@ def _jobs(workspace: Workspace, batch: str) -> list[FitJob]:
             fingerprint=fingerprints[video_id],
             fit_fingerprint=fit_fingerprints[video_id],
             path=workspace.path(paths[video_id]),
-            tracks=tuple(workspace.data("tracked_landmarks", batch, f"{track}.npz") for track in tracks),
+            tracks=tuple(finished_file(workspace, "tracked_landmarks", batch, track) for track in tracks),
         )
         for video_id, tracks in tracked.groupby("video_id").track_id
     }

@@ -26,6 +26,8 @@ from assets.model_registry import (
     REVIEWED_TAG,
     REVIEWER_TAG,
     ROLLED_BACK,
+    SUPERSEDED,
+    SUPERSEDED_TAG,
     TrailEntry,
     all_versions,
     append_to_trail,
@@ -37,6 +39,7 @@ from assets.model_registry import (
     previous_champion,
     read_trail,
     registered_name,
+    require_passed,
     version_files,
     version_of,
     version_of_alias,
@@ -74,7 +77,7 @@ class PendingReview:
 
 
 def pending_reviews(workspace: Workspace) -> list[PendingReview]:
-    """Networks later than the champion on which nobody has decided, the newest first.
+    """Networks later than the champion on which nobody has decided, or whose approval was superseded, newest first.
 
     Raises
     ------
@@ -88,7 +91,9 @@ def pending_reviews(workspace: Workspace) -> list[PendingReview]:
     return [
         _pending(workspace, version)
         for version in all_versions(workspace)
-        if int(version.version) > latest and REVIEW_TAG not in version.tags and NETWORK_TAG in version.tags
+        if int(version.version) > latest
+        and version.tags.get(REVIEW_TAG, SUPERSEDED) == SUPERSEDED
+        and NETWORK_TAG in version.tags
     ]
 
 
@@ -151,6 +156,8 @@ def refuse(workspace: Workspace, version: int | str, reviewer: str, reason: str)
 def promote_approved(workspace: Workspace) -> list[TrailEntry]:
     """Bring the trail up to what people decided in MLflow: promote the newest approved version, or follow the alias.
 
+    Older approvals are superseded by it.
+
     Returns
     -------
     The new lines of the trail.
@@ -159,6 +166,8 @@ def promote_approved(workspace: Workspace) -> list[TrailEntry]:
     ------
     ModelMismatchError
         What was approved, or what the alias points to, is no DeepExp3D; nothing was changed.
+    DeepExp3DError
+        The alias points to a version that the check refused; nothing was changed.
     StorageUnreachableError, CredentialsMissingError
         The registry does not answer, or refuses.
     """
@@ -170,7 +179,7 @@ def promote_approved(workspace: Workspace) -> list[TrailEntry]:
         if alias is not None and champion is not None and alias.tags.get(NETWORK_TAG) != champion.sha256:
             tags = alias.tags
             reason = tags.get(REASON_TAG, "the alias was moved in MLflow")
-            return [_promoted(workspace, alias, PROMOTED, tags.get(REVIEWER_TAG, "MLflow"), reason)]
+            return _promoted(workspace, alias, PROMOTED, tags.get(REVIEWER_TAG, "MLflow"), reason)
         for version in all_versions(workspace):
             tags = version.tags
             if tags.get(REVIEW_TAG) != APPROVED or PROMOTED_TAG in tags:
@@ -181,18 +190,20 @@ def promote_approved(workspace: Workspace) -> list[TrailEntry]:
                 log.warning("%s version %s is approved, but the check refused it: left.", version.name, version.version)
                 continue
             reviewer = tags.get(REVIEWER_TAG, "a person in MLflow")
-            return [_promoted(workspace, version, PROMOTED, reviewer, tags.get(REASON_TAG, "approved in MLflow"))]
+            return _promoted(workspace, version, PROMOTED, reviewer, tags.get(REASON_TAG, "approved in MLflow"))
     return []
 
 
 def rollback(workspace: Workspace, reviewer: str, reason: str, to: int | str | None = None) -> TrailEntry:
     """Make an earlier version champion again: `to`, or the one before the present champion.
 
+    Approvals that were not followed yet are superseded by it: nothing but a new decision brings another champion.
+
     Raises
     ------
     DeepExp3DError
-        Reviewer or reason is empty, there is no earlier champion, no such version, or it never was champion, or is it
-        already.
+        Reviewer or reason is empty, there is no earlier champion, no such version, or it never was champion, is it
+        already, or was refused by the check.
     ModelMismatchError
         It is no DeepExp3D.
     StorageUnreachableError, CredentialsMissingError
@@ -219,7 +230,7 @@ def rollback(workspace: Workspace, reviewer: str, reason: str, to: int | str | N
         settled = champion is not None and champion.sha256 == version.tags.get(NETWORK_TAG)
         if settled and alias is not None and alias.version == version.version:
             raise DeepExp3DError(f"{version.name} version {version.version} is the champion already; name another.")
-        return _promoted(workspace, version, ROLLED_BACK, reviewer, reason)
+        return _promoted(workspace, version, ROLLED_BACK, reviewer, reason)[-1]
 
 
 def _pending(workspace: Workspace, version: Any) -> PendingReview:
@@ -255,7 +266,7 @@ def _signed(reviewer: str, reason: str) -> None:
 
 def _decide(workspace: Workspace, version: Any, event: str, reviewer: str, reason: str) -> None:
     _signed(reviewer, reason)
-    if decided := version.tags.get(REVIEW_TAG):
+    if (decided := version.tags.get(REVIEW_TAG)) and decided != SUPERSEDED:
         raise DeepExp3DError(
             f"{version.name} version {version.version}: {version.tags.get(REVIEWER_TAG, 'somebody')} has {decided} it "
             f"already ({version.tags.get(REASON_TAG, 'no reason given')})."
@@ -267,16 +278,23 @@ def _decide(workspace: Workspace, version: Any, event: str, reviewer: str, reaso
     append_to_trail(workspace, event, version=str(version.version), sha256=sha256, reviewer=reviewer, reason=reason)
 
 
-def _promoted(workspace: Workspace, version: Any, event: str, reviewer: str, reason: str) -> TrailEntry:
-    """Move the alias and write the line. Killed in between, the alias is ahead, and `promote_approved` catches up."""
+def _promoted(workspace: Workspace, version: Any, event: str, reviewer: str, reason: str) -> list[TrailEntry]:
+    """Set other approvals aside, move the alias and write the line; returns the new lines, this one last.
+
+    Killed before the alias is moved, it begins again as long as the decision stands. Killed after that, the alias is
+    ahead, and `promote_approved` catches up.
+    """
+    require_passed(version)
     version_files(workspace, version)
     before = version_of_alias(workspace, CHAMPION)
-    _tag(workspace, version, {PROMOTED_TAG: now(), "promoted_by": reviewer, "promoted_reason": reason})
+    superseded = _superseded(workspace, version, event, reviewer)
     with experiments.reaching(workspace):
         client(workspace).set_registered_model_alias(registered_name(workspace), CHAMPION, version.version)
+    # Not before the alias: what bears the tag is never promoted again.
+    _tag(workspace, version, {PROMOTED_TAG: now(), "promoted_by": reviewer, "promoted_reason": reason})
     if before is not None and before.version != version.version:
         _tag(workspace, before, {"replaced_by": str(version.version)})
-    return append_to_trail(
+    entry = append_to_trail(
         workspace,
         event,
         version=str(version.version),
@@ -284,6 +302,28 @@ def _promoted(workspace: Workspace, version: Any, event: str, reviewer: str, rea
         reviewer=reviewer,
         reason=reason,
     )
+    return [*superseded, entry]
+
+
+def _superseded(workspace: Workspace, champion: Any, event: str, reviewer: str) -> list[TrailEntry]:
+    """Mark what is approved and not promoted: else it would follow unasked once an older version is champion again."""
+    entries = []
+    for version in all_versions(workspace):
+        tags = version.tags
+        if version.version == champion.version or tags.get(REVIEW_TAG) != APPROVED or PROMOTED_TAG in tags:
+            continue
+        done = "was promoted in its place" if event == PROMOTED else "became champion again before it was promoted"
+        entry = append_to_trail(
+            workspace,
+            SUPERSEDED,
+            version=str(version.version),
+            sha256=tags.get(NETWORK_TAG, ""),
+            reviewer=reviewer,
+            reason=f"version {champion.version} {done}",
+        )
+        _tag(workspace, version, {SUPERSEDED_TAG: str(champion.version), REVIEW_TAG: SUPERSEDED})
+        entries.append(entry)
+    return entries
 
 
 def _tag(workspace: Workspace, version: Any, tags: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """What people look at to judge fits: all fitted videos, the most suspicious first, and a film of each."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from assets.batches import chained, read_index
 from assets.fit_suspicion import FitFigures, Suspicion, jitter_of, suspicions, uncertainty_of
 from assets.landmark_correspondence import load_detector_model
 from assets.morphable_model import load_model
-from assets.raw_videos import all_batches, read_manifest
+from assets.raw_videos import all_batches, manifest_path, read_manifest
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError
 from models.fitting.pruning import outlier_threshold
@@ -61,12 +62,14 @@ def fitted_videos(workspace: Workspace) -> list[FittedVideo]:
         There are no videos yet, or no fit of any.
     """
     index = read_index(workspace, "reconstructions", all_batches(workspace))
-    index = index[index.status == "ok"].sort_values("track_id", ignore_index=True)
+    manifest = read_manifest(workspace).set_index("video_id")
+    # A video that was taken out stays in its batch's index until the pipeline has come that far.
+    index = index[(index.status == "ok") & index.video_id.isin(manifest.index)]
+    index = index.sort_values("track_id", ignore_index=True)
     if not len(index):
         raise DeepExp3DError(
             f"{workspace.data('reconstructions')}: no video is fitted yet; run the pipeline first (make run)."
         )
-    manifest = read_manifest(workspace).set_index("video_id")
     figures = _all_figures(workspace, index)
     pruning = workspace.params.pruning
     threshold = outlier_threshold(index.identity_norm, pruning.identity_deviations, pruning.identity_least)
@@ -87,6 +90,19 @@ def fitted_videos(workspace: Workspace) -> list[FittedVideo]:
             )
         )
     return sorted(videos, key=lambda video: -video.suspicion.score)
+
+
+def fits_version(workspace: Workspace) -> tuple[tuple[str, int, int], ...]:
+    """What changes whenever `fitted_videos` may say something else, and costs less: the files that it reads, by path,
+    inode and time of their last change."""
+    indices = sorted(workspace.data("reconstructions").glob("*/index.parquet"))
+    version = []
+    for path in (manifest_path(workspace), *indices):
+        # Between being found and being looked at a file may go.
+        with contextlib.suppress(FileNotFoundError):
+            state = path.stat()
+            version.append((str(path), state.st_ino, state.st_mtime_ns))
+    return tuple(version)
 
 
 def course_of(workspace: Workspace, video: FittedVideo) -> Course:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from assets.depth_maps import SAMPLES, TABLE
 from assets.experiment_record import ExperimentRecord, experiment_record
-from assets.rgbd_networks import feature_folder, progress_bar, rgbd_hardware, weight_files
+from assets.rgbd_networks import feature_folder, own_deepexp3d, progress_bar, rgbd_hardware, weight_files
 from assets.stage import StageResult, WorkspaceResource, main, materialise, skip_reason, skipped
+from assets.training import TRAINING_POOL
 from assets.workspace import Workspace
 from models.storage import written_whole
 
@@ -24,10 +25,9 @@ DIVISIONS = "divisions.json"
 
 def evaluate_pipelines(workspace: Workspace) -> StageResult:
     """Train and test each pipeline on every division of people; finished repeats of a killed run are kept."""
-    from models.emotion.confusion_figure import confusion_figure
     from models.rgbd.evaluation import evaluate_rgbd
-    from models.rgbd.pipelines import CLASSES
     from models.rgbd.protocol import LEAST_PEOPLE, complete_people
+    from models.rgbd.reconstructed_depth import reconstruction_problems
     from models.rgbd.samples import RgbdSamples
 
     if reason := skip_reason(workspace, "rgbd_networks"):
@@ -53,26 +53,23 @@ def evaluate_pipelines(workspace: Workspace) -> StageResult:
             hardware=rgbd_hardware(workspace),
             weights=weight_files(workspace),
             download=networks.download,
+            deepexp3d=own_deepexp3d(workspace),
             folder=kept,
-            problems=_left_out(workspace),
+            problems=(*_left_out(workspace), *reconstruction_problems(samples)),
             progress=progress_bar,
         )
         shutil.rmtree(folder, ignore_errors=True)
         result.write(folder / METRICS)
         with written_whole(folder / DIVISIONS) as path:
             shutil.copyfile(kept / DIVISIONS, path)
-        pictures = {}
-        for one in result.results:
-            pictures[one.title] = folder / f"confusion-{one.pipeline}.png"
-            with written_whole(pictures[one.title]) as path:
-                confusion_figure(one.confusion, CLASSES, one.title).savefig(path, dpi=110)
+        pictures = write_confusions(result, folder)
         _log(record, result, [folder / METRICS, folder / DIVISIONS, *pictures.values()])
     return StageResult(
         {
             "data": "synthetic" if result.synthetic else "real",
             "protocol": result.description,
             "people": result.people,
-            "repeats": result.repeats,
+            **result.extent,
             "accuracy, %": _accuracies(result),
             "differences in points": _differences(result),
             "to be known": " ".join(result.problems) or "nothing",
@@ -80,6 +77,19 @@ def evaluate_pipelines(workspace: Workspace) -> StageResult:
             "MLflow run": record.link,
         }
     )
+
+
+def write_confusions(result: "RgbdResult", folder: Path) -> dict[str, Path]:
+    """A confusion matrix for each pipeline as a picture; title -> file."""
+    from models.emotion.confusion_figure import confusion_figure
+    from models.rgbd.pipelines import CLASSES
+
+    pictures = {}
+    for one in result.results:
+        pictures[one.title] = folder / f"confusion-{one.pipeline}.png"
+        with written_whole(pictures[one.title]) as path:
+            confusion_figure(one.confusion, CLASSES, one.title).savefig(path, dpi=110)
+    return pictures
 
 
 def _left_out(workspace: Workspace) -> list[str]:
@@ -104,7 +114,7 @@ def _accuracies(result: "RgbdResult") -> pd.DataFrame:
         }
         for row in result.table_1()
     ]
-    return pd.DataFrame([row for row in rows if not result.synthetic or row["measured"] is not None])
+    return pd.DataFrame(rows)
 
 
 def _differences(result: "RgbdResult") -> pd.DataFrame:
@@ -133,7 +143,13 @@ def _log(record: ExperimentRecord, result: "RgbdResult", files: list[Path]) -> N
         record.log_file(file)
 
 
-@dg.asset(name=STAGE, group_name="rgbd", deps=["depth_maps", "rgbd_networks"], kinds={"pytorch", "mlflow"})
+@dg.asset(
+    name=STAGE,
+    group_name="rgbd",
+    deps=["depth_maps", "rgbd_networks", "deepexp3d"],
+    kinds={"pytorch", "mlflow"},
+    pool=TRAINING_POOL,
+)
 def rgbd_evaluation(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Accuracy of depth, colour and fusion on people whom no training has seen: 54 of 60 are learned from, 6 tested.
 

@@ -15,6 +15,7 @@ from assets.depth_maps import SAMPLES
 from assets.experiment_record import ExperimentRecord, experiment_record
 from assets.model_registry import CHALLENGER, CHAMPION
 from assets.stage import StageResult, WorkspaceResource, main, materialise, skip_reason, skipped
+from assets.training import TRAINING_POOL
 from assets.workspace import Workspace
 from models.storage import written_whole
 
@@ -51,7 +52,13 @@ def train_networks(workspace: Workspace) -> StageResult:
     hardware = rgbd_hardware(workspace)
     names = dict.fromkeys(name for pipeline in pipelines for name in pipeline.backbones)
     backbones = {
-        name: load_backbone(name, weight_files(workspace).get(name), download=settings.download) for name in names
+        name: load_backbone(
+            name,
+            weight_files(workspace).get(name),
+            download=settings.download,
+            deepexp3d=own_deepexp3d(workspace),
+        )
+        for name in names
     }
     with experiment_record(
         workspace, STAGE, synthetic=samples.synthetic, parameters=settings.model_dump(mode="json")
@@ -114,6 +121,12 @@ def weight_files(workspace: Workspace) -> dict[str, Path]:
     """Pretrained network -> the file of weights that the parameters name for it."""
     named = workspace.params.rgbd_networks.weights
     return {name: workspace.path(file) for name, file in named.items() if file is not None}
+
+
+def own_deepexp3d(workspace: Workspace) -> Path | None:
+    """Folder of the DeepExp3D that goes before the shipped one where ImageNet's weights are not at hand."""
+    named = workspace.params.rgbd_networks.deepexp3d
+    return None if named is None else workspace.path(named)
 
 
 def feature_folder(workspace: Workspace) -> Path:
@@ -199,7 +212,13 @@ def _log(
     )
 
 
-@dg.asset(name=STAGE, group_name="rgbd", deps=["depth_maps"], kinds={"pytorch", "mlflow"})
+@dg.asset(
+    name=STAGE,
+    group_name="rgbd",
+    deps=["depth_maps", "deepexp3d"],
+    kinds={"pytorch", "mlflow"},
+    pool=TRAINING_POOL,
+)
 def rgbd_networks(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """PL-depth, PL-RGB and PL-fusion as the parameters name them, trained on all people and registered in MLflow.
 

@@ -51,11 +51,13 @@ class StageResult:
     metadata : name -> number, text, list, table (DataFrame) or picture (Path of a PNG or JPEG)
     pending : partitions whose results are not current; DVC records the stage once there are none
     skipped : why nothing was computed and what to do about it; None for a stage that ran
+    frames_done : what it went through, finished videos left out; None for a stage that does not go by frames
     """
 
     metadata: dict[str, Any] = field(default_factory=dict)
     pending: tuple[str, ...] = ()
     skipped: str | None = None
+    frames_done: int | None = None
 
 
 class WorkspaceResource(dg.ConfigurableResource):
@@ -154,7 +156,10 @@ def materialise(
         result = run(workspace, stage, lambda: function(workspace, *arguments))
     metadata = {key: _metadata_value(value) for key, value in result.metadata.items()}
     # Dagster plots every number over time.
-    metadata["wall seconds"] = dg.MetadataValue.float(round(time.monotonic() - begin, 3))
+    seconds = time.monotonic() - begin
+    metadata["wall seconds"] = dg.MetadataValue.float(round(seconds, 3))
+    if result.frames_done:
+        metadata["frames a second"] = dg.MetadataValue.float(round(result.frames_done / seconds, 3))
     if result.skipped:
         context.log.warning(result.skipped)
         metadata["skipped"] = dg.MetadataValue.md(f"**{result.skipped}**")

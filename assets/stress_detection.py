@@ -1,6 +1,7 @@
 """Stress from facial video (section IV-B, Table IV)."""
 
 import json
+from dataclasses import replace
 
 import dagster as dg
 import pandas as pd
@@ -21,7 +22,8 @@ FOLDER = "srd15"
 
 def detect_stress(workspace: Workspace) -> StageResult:
     """Read the videos of the manifest and cross-validate by subject; without a manifest, say what is needed."""
-    from models.emotion.stress import LEVELS, SRD15, evaluate_stress
+    from models.emotion.benchmark_result import library_versions, machine, network_in_words
+    from models.emotion.stress import LEVELS, evaluate_stress
     from models.expression.predictor import Predictor
     from models.expression.runtime import NETWORK
 
@@ -47,10 +49,11 @@ def detect_stress(workspace: Workspace) -> StageResult:
             predictor=Predictor.load(network, features_only=True),
             progress=lambda items, name, total: tqdm(items, desc=name, total=total, mininterval=1.0),
             cache=workspace.scratch(STAGE, sha256_of(network / NETWORK)),
-            published=None if synthetic else SRD15,
             workers=workspace.workers,
         )
-        metrics = result.to_json() | {"synthetic": synthetic}
+        versions = {"landmarks": "mediapipe"} | library_versions() | {"network": network_in_words(network)}
+        metrics = replace(result, versions=versions, machine=machine(workspace.workers)).to_json()
+        result.drawn.save(folder / "folds.json")
         with written_whole(folder / "metrics.json") as path:
             path.write_text(json.dumps(metrics, indent=1) + "\n")
         with written_whole(folder / "videos.csv") as path:

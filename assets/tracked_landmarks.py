@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 
-from assets.batches import chained, pending_batches, process_batches, read_index, total
+from assets.batches import chained, finished_file, pending_batches, process_batches, read_index, total
 from assets.params import Smoothing, Tracking
 from assets.raw_videos import all_batches, video_batches
 from assets.stage import ClusterResource, StageResult, WorkspaceResource, main, materialise, partitions_of
+from assets.throughput import frames_done, track_versions
 from assets.workspace import Workspace
 
 STAGE = "tracked_landmarks"
@@ -33,7 +35,8 @@ class TrackJob:
 def track_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) -> StageResult:
     """Track and smooth every video of the given batches (all by default)."""
     chosen = batches or all_batches(workspace)
-    index = process_batches(workspace, STAGE, {batch: _jobs(workspace, batch) for batch in chosen}, track_one)
+    before = track_versions(workspace, STAGE, chosen)
+    index = process_batches(workspace, STAGE, chosen, partial(_jobs, workspace), track_one)
     lost = index[index.status != "ok"]
     return StageResult(
         {
@@ -45,6 +48,7 @@ def track_landmarks(workspace: Workspace, batches: Sequence[str] | None = None) 
             "lost tracks": lost[["track_id", "reason"]],
         },
         pending=pending_batches(workspace, STAGE, lambda batch: _expected(workspace, batch)),
+        frames_done=frames_done(workspace, STAGE, index, before),
     )
 
 
@@ -100,7 +104,7 @@ def _jobs(workspace: Workspace, batch: str) -> list[TrackJob]:
         TrackJob(
             video_id=video_id,
             fingerprint=fingerprint,
-            detections=workspace.data("landmarks", batch, f"{video_id}.npz"),
+            detections=finished_file(workspace, "landmarks", batch, video_id),
             folder=workspace.data(STAGE, batch),
             tracking=workspace.params.tracking,
             smoothing=workspace.params.smoothing,

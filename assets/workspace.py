@@ -5,7 +5,8 @@ import json
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,8 @@ class Workspace:
         """
         declared = self.pipeline[stage]
         sections = [name for name in declared.get("params", []) if name not in apart_from]
-        parameters = {name: self.params.model_dump(mode="json")[name] for name in sections}
+        tree = self.params.model_dump(mode="json")
+        parameters = {name: reduce(getitem, name.split("."), tree) for name in sections}
         code = [path for path in declared["deps"] if Path(path).parts[0] in ("models", "assets")]
         code = [path for path in code if path not in apart_from]
         sources = {path: [sha256_of(file) for file in _python_files(self.path(path))] for path in code}

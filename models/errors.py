@@ -53,6 +53,10 @@ class DiskFullError(DeepExp3DError):
     """No space left for a result; nothing half-written stays behind."""
 
 
+class OutputError(DeepExp3DError):
+    """A place where a result cannot be written."""
+
+
 class ClusterError(DeepExp3DError):
     """A cluster that cannot be reached, has no room for the work, or whose machines see another project."""
 

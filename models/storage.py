@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import DiskFullError
+from models.errors import DiskFullError, OutputError
 
 
 @contextlib.contextmanager
@@ -43,6 +43,32 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def require_writable(path: Path | str, *, folder: bool = False) -> None:
+    """Refuse a place for a file, or a folder of files, before hours are spent on what belongs there.
+
+    Raises
+    ------
+    OutputError
+        Something else has the name, a part of the path is a file, or nothing may be written there.
+    """
+    path = Path(path)
+    if path.exists() and path.is_dir() is not folder:
+        found, wanted = ("file", "folder") if folder else ("folder", "file")
+        raise OutputError(f"{path}: is a {found}, and a {wanted} is to be written; give another name.")
+    place = path if folder else path.parent
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise OutputError(f"{path}: {place} is a file, and no folder; give another place.")
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{path}: nothing can be written to {place} ({error.strerror}); give another place."
+        ) from error
 
 
 def save_arrays(path: Path | str, **arrays: np.ndarray) -> None:

@@ -12,9 +12,6 @@ import typer
 
 from models.errors import DeepExp3DError, VideoError
 
-# The benchmark of videos, which has a protocol of its own.
-STRESS = "srd15"
-
 app = typer.Typer(
     name="deepexp3d",
     help="From faces to expression, identity removed, to emotion.",
@@ -238,8 +235,10 @@ def landmarks(
     "`deepexp3d evaluate custom --root photographs --features shared_fit --features blendshapes --protocol subject "
     "--json custom.json`\n\n"
     "`deepexp3d evaluate srd15 --root SRD15 --json stress.json`\n\n"
-    "`deepexp3d evaluate bu3dfe --root BU_3DFE --pipeline depth --repeats 20 --out results/bu3dfe --json fusion.json`"
+    "`deepexp3d evaluate bu3dfe --root BU_3DFE --pipeline depth --repeats 20 --epochs 50 --out results/bu3dfe`\n\n"
+    "`deepexp3d evaluate bu3dfe --root BU_3DFE --protocol all --protocol redrawn --protocol paper --out results/bu3dfe`"
     "\n\n"
+    "`deepexp3d evaluate bu3dfe --root BU_3DFE --paper --out results/paper --json fusion.json`\n\n"
     "Protocols, features and what the paper leaves open: docs/emotion.md. Stress from videos: docs/stress.md. "
     "Depth and colour of scans: docs/rgbd_networks.md."
 )
@@ -252,8 +251,8 @@ def evaluate(
     protocol: Annotated[
         list[ProtocolName] | None,
         typer.Option(
-            help="paper, or subject for folds by person; by default both, where people are known. Of bu3dfe one of "
-            "paper, redrawn, all and tenfold."
+            help="paper, or subject for folds by person; by default both, where people are known. Of bu3dfe paper, "
+            "redrawn, all and tenfold; several are compared."
         ),
     ] = None,
     pipeline: Annotated[
@@ -274,33 +273,58 @@ def evaluate(
     model: Annotated[str | None, typer.Option(help="The network, as for predict.")] = None,
     backend: BackendOption = Backend.mediapipe,
     without_face: Annotated[
-        WithoutFace, typer.Option(help="How photographs count in which no face is found.")
-    ] = WithoutFace.leave_out,
-    repeats: Annotated[
-        int | None, typer.Option(min=1, help="How often the whole is done; by default as params.yaml says.")
+        WithoutFace | None,
+        typer.Option(help="How photographs count in which no face is found; by default leave-out.", show_default=False),
     ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How often the whole is done; by default 10 times for the paper's protocol on its own benchmarks, "
+            "once for others; of srd15 and bu3dfe as params.yaml says.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of bu3dfe: of each training, at most; by default as params.yaml says.")
+    ] = None,
+    paper: Annotated[
+        bool,
+        typer.Option("--paper", help="Of bu3dfe: the paper's repeats (200), epochs (1000) and pipelines; takes days."),
+    ] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Of random picks, folds and searches.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processors used; 0 is all.")] = 0,
 ) -> None:
     """Accuracy on an emotion benchmark, by the paper's protocol and by one that keeps people apart."""
-    from models.emotion.benchmark_tables import benchmarks_text, results_text
-    from orchestration import fusion_command
+    from models.emotion.benchmark_tables import benchmarks_text
+    from orchestration import evaluate_command, fusion_command
 
     if list_all:
-        print(benchmarks_text(), _stress_entry(), fusion_command.list_entry(), sep="\n\n")
+        print(benchmarks_text(), evaluate_command.stress_entry(), fusion_command.list_entry(), sep="\n\n")
         return
     with _errors_in_a_line():
-        from models.emotion.benchmark_evaluation import compare_features, known_protocols, open_benchmark
-        from models.emotion.benchmark_files import landmark_cache, write_figures, write_folder
-        from models.emotion.features import FITS
-        from models.emotion.protocols import Folds
-
         if benchmark is None or root is None:
             raise DeepExp3DError("name a benchmark and its folder: deepexp3d evaluate BENCHMARK --root DIR, or --list.")
-        if benchmark == STRESS:
-            if features or protocol or folds_file is not None:
-                raise DeepExp3DError(f"{STRESS}: has one protocol; leave out --features, --protocol and --folds.")
-            print(_evaluate_stress(root, json_file, out, model, str(backend), repeats, seed, workers))
+        if benchmark != fusion_command.BENCHMARK and (paper or epochs is not None):
+            raise DeepExp3DError(f"{benchmark}: --paper and --epochs are those of {fusion_command.BENCHMARK}.")
+        evaluate_command.require_outputs(json_file, out)
+        if benchmark == evaluate_command.STRESS:
+            if features or protocol or pipeline or without_face is not None:
+                raise DeepExp3DError(
+                    f"{benchmark}: has one protocol; leave out --features, --protocol, --pipeline and --without-face."
+                )
+            evaluate_command.evaluate_stress_videos(
+                root,
+                folds_file=folds_file,
+                json_file=json_file,
+                out=out,
+                model=_named_model(model),
+                backend=str(backend),
+                repeats=repeats,
+                seed=seed,
+                workers=evaluate_command.processors(workers),
+                progress=partial(_progress_bar, unit=""),
+                tell=print,
+            )
             return
         if benchmark == fusion_command.BENCHMARK:
             if features or model is not None:
@@ -313,7 +337,9 @@ def evaluate(
                 json_file=json_file,
                 out=out,
                 backend=str(backend),
+                paper=paper,
                 repeats=repeats,
+                epochs=epochs,
                 seed=seed,
                 workers=workers or len(os.sched_getaffinity(0)),
                 progress=partial(_progress_bar, unit=""),
@@ -325,30 +351,23 @@ def evaluate(
                 f"{benchmark}: --pipeline and protocols other than paper and subject are those of "
                 f"{fusion_command.BENCHMARK}; leave them out."
             )
-        settings, default_seed = _evaluation_settings(repeats)
-        folds = None if folds_file is None else Folds.load(folds_file)
-        opened = open_benchmark(benchmark, root, seed=default_seed if seed is None else seed, folds=folds)
-        names = [str(name) for name in features or [Features.deepexp3d]]
-        results = compare_features(
-            opened,
-            names,
-            [str(name) for name in protocol or ()] or known_protocols(opened, folds),
-            settings=settings,
-            model=model,
-            face_model=_detector_model() if set(names) & set(FITS) else None,
+        evaluate_command.evaluate_photographs(
+            benchmark,
+            root,
+            features=[str(name) for name in features or [Features.deepexp3d]],
+            protocols=[str(name) for name in protocol or ()],
+            folds_file=folds_file,
+            json_file=json_file,
+            out=out,
+            model=_named_model(model),
             backend=str(backend),
-            without_face=without_face.name,
-            folds=folds,
-            cache=None if out is None else landmark_cache(out, str(backend)),
-            workers=workers or len(os.sched_getaffinity(0)),
+            without_face=(without_face or WithoutFace.leave_out).name,
+            repeats=repeats,
+            seed=seed,
+            workers=evaluate_command.processors(workers),
             progress=partial(_progress_bar, unit=""),
+            tell=print,
         )
-        results = list(results)
-        if json_file is not None:
-            write_figures(results, json_file)
-        if out is not None:
-            write_folder(results, out)
-        print(results_text(results))
 
 
 @app.command(
@@ -366,7 +385,10 @@ def review(
         str | None, typer.Option(help="The name verdicts are written under; can be changed on the page.")
     ] = None,
     project: Annotated[Path | None, typer.Option(help="The project's folder, if it is not the present one.")] = None,
-    model: Annotated[str | None, typer.Option(help="The network for photos, as for predict.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The network for photos, as for predict; by default the champion, else the project's."),
+    ] = None,
 ) -> None:
     """A page in the browser: judge fitted videos, try a photo, release networks."""
     from assets.workspace import Workspace
@@ -610,79 +632,6 @@ def _draw_model(model, picture: Path) -> None:
 
     with written_whole(picture) as path:
         model_figure(model, deviations=2.0).savefig(path)
-
-
-def _evaluation_settings(repeats: int | None):
-    """Settings of folds, repeats and search, and the seed, as the project's parameters say."""
-    from assets.workspace import Workspace
-    from models.emotion.settings import EvaluationSettings
-
-    params = Workspace.open().params.emotion_classifier
-    return EvaluationSettings(params.folds, repeats or params.repeats, params.search), params.seed
-
-
-def _stress_entry() -> str:
-    """The benchmark of videos for `--list`."""
-    from models.emotion.benchmark_tables import set_entry
-    from models.emotion.published import STRESS as PUBLISHED
-    from models.emotion.stress_videos import COLUMNS, MANIFEST
-
-    average = next(row.paper for row in PUBLISHED if row.phase is None)
-    return set_entry(
-        "SRD'15",
-        "its authors, on request; any videos in this form will do",
-        f"videos and a {MANIFEST} with the columns {', '.join(COLUMNS)}",
-        STRESS,
-        f"{average:.2f}",
-        ("stressful or not, by frame and by video; each phase for itself", "5 folds by subject, 10 repeats"),
-    )
-
-
-def _evaluate_stress(
-    root: Path,
-    json_file: Path | None,
-    out: Path | None,
-    model: str | None,
-    backend: str,
-    repeats: int | None,
-    seed: int | None,
-    workers: int,
-) -> str:
-    """Stress in the videos of a manifest (Table IV), as the project's parameters say; returns the table."""
-    from dataclasses import replace
-
-    from assets.workspace import Workspace
-    from models.emotion.benchmark_result import write_json
-    from models.emotion.stress import evaluate_stress, stress_text
-    from models.expression.predictor import Predictor
-    from models.expression.runtime import NETWORK
-    from models.expression.shipped import model_folder
-    from models.packages import sha256_of
-
-    params = Workspace.open().params.stress_detection
-    threads = workers or len(os.sched_getaffinity(0))
-    network = sha256_of(model_folder(model) / NETWORK)[:16]
-    result = evaluate_stress(
-        root,
-        settings=replace(params.protocol, repeats=repeats or params.protocol.repeats),
-        seed=params.seed if seed is None else seed,
-        predictor=Predictor.load(model, features_only=True, backend=backend, threads=threads),
-        progress=partial(_progress_bar, unit=""),
-        cache=None if out is None else out / f"expressions-{backend}-{network}",
-        workers=threads,
-    )
-    for path in (json_file, None if out is None else out / "metrics.json"):
-        if path is not None:
-            write_json(result.to_json(), path)
-    return stress_text(result)
-
-
-def _detector_model():
-    """The face model of the project at hand, which knows how the landmark detector errs."""
-    from assets.landmark_correspondence import load_detector_model
-    from assets.workspace import Workspace
-
-    return load_detector_model(Workspace.open())
 
 
 def _progress_bar(items: Iterable, name: str, total: int | None, unit: str | None = None) -> Iterable:

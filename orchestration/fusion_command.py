@@ -7,9 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from assets.params import Params
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError
+
+if TYPE_CHECKING:
+    from models.rgbd.network_settings import RgbdEvaluationSettings
 
 BENCHMARK = "bu3dfe"
 PROTOCOLS = ("paper", "redrawn", "all", "tenfold")
@@ -26,15 +31,18 @@ def evaluate_fusion(
     json_file: Path | None,
     out: Path | None,
     backend: str,
+    paper: bool,
     repeats: int | None,
+    epochs: int | None,
     seed: int | None,
     workers: int,
     progress: Progress,
 ) -> str:
-    """Depth maps of the scans, then training and test on every division of people; returns Table 1 in words.
+    """Depth maps of the scans, then training and test on every division of people; returns both tables in words, or
+    what several protocols come to.
 
-    What is not asked for is as the project's parameters say. `out` keeps pairs, features and finished repeats, with
-    which an evaluation goes on where it was stopped.
+    What is not asked for is as the project's parameters say, or as the paper has it with `paper`. `out` gets figures
+    and tables, and keeps pairs, features and finished repeats, with which an evaluation goes on where it was stopped.
 
     Raises
     ------
@@ -42,20 +50,27 @@ def evaluate_fusion(
         The folder does not hold the set, or a protocol or pipeline is unknown.
     """
     from assets.batches import chained
-    from assets.depth_maps import prepare_scans
-    from assets.rgbd_networks import rgbd_hardware, weight_files
+    from assets.depth_maps import prepare_scans, with_needed_reconstructions, write_pairs
+    from assets.rgbd_evaluation import write_confusions
+    from assets.rgbd_networks import own_deepexp3d, rgbd_hardware, weight_files
     from models.rgbd.datasets import read_scans
-    from models.rgbd.evaluation import evaluate_rgbd
+    from models.rgbd.pipelines import unknown_pipelines
     from models.rgbd.protocol import Divisions, require_people
+    from models.rgbd.protocol_comparison import compare_protocols
 
-    if len(protocols) > 1 or not set(protocols) <= set(PROTOCOLS):
-        raise DeepExp3DError(
-            f"{BENCHMARK}: --protocol {', '.join(protocols)}: choose one of {', '.join(PROTOCOLS)} at a time."
-        )
+    if not set(protocols) <= set(PROTOCOLS):
+        raise DeepExp3DError(f"{BENCHMARK}: --protocol {', '.join(protocols)}: choose of {', '.join(PROTOCOLS)}.")
+    if len(protocols) > 1 and divisions_file is not None:
+        raise DeepExp3DError(f"{BENCHMARK}: --folds are of one protocol; name that one alone.")
+    if unknown := unknown_pipelines(pipelines):
+        raise DeepExp3DError(f"{BENCHMARK}: --pipeline: {unknown}.")
     workspace = Workspace.open()
     params = workspace.params
-    networks, evaluation = params.rgbd_networks, params.rgbd_evaluation.settings(params.rgbd_networks.training)
+    chosen = list(pipelines) or _pipelines(params, paper)
+    settings = _settings(params, paper=paper, repeats=repeats, epochs=epochs, seed=seed)
     divisions = None if divisions_file is None else Divisions.load(divisions_file)
+    # Stored divisions are of the protocol that they were drawn for.
+    asked = list(dict.fromkeys(protocols)) if divisions is None else [divisions.protocol]
     contents = read_scans(BENCHMARK, root, verify=params.bu3dfe_scans.verify)
     require_people(contents.scans, params.depth_maps.intensities)
     landmarks = params.landmarks.model_copy(update={"backend": backend})
@@ -66,33 +81,75 @@ def evaluate_fusion(
             landmarks,
             synthetic=contents.synthetic,
             folder=folder / "pairs",
-            fingerprint=chained(params.depth_maps.model_dump_json(), landmarks.model_dump_json(), version("deepexp3d")),
+            fingerprint=chained(
+                params.depth_maps.model_dump_json(exclude={"reconstruction_network"}),
+                landmarks.model_dump_json(),
+                version("deepexp3d"),
+            ),
             workers=workers,
         )
-        result = evaluate_rgbd(
-            prepared.assembled.samples,
-            pipelines=list(pipelines) or networks.pipelines,
-            settings=replace(
-                evaluation,
-                protocol=protocols[0] if protocols else evaluation.protocol,
-                repeats=repeats or evaluation.repeats,
-                seed=evaluation.seed if seed is None else seed,
-            ),
+        samples, remarks = with_needed_reconstructions(
+            workspace, prepared.assembled.samples, chosen, backend=backend, workers=workers, progress=progress
+        )
+        if out is not None:
+            write_pairs(prepared, out)
+        comparison = compare_protocols(
+            samples,
+            asked or [settings.protocol],
+            settings=settings,
+            folder=folder / "repeats",
+            pipelines=chosen,
             hardware=replace(rgbd_hardware(workspace), workers=workers),
             weights=weight_files(workspace),
-            download=networks.download,
+            download=params.rgbd_networks.download,
+            deepexp3d=own_deepexp3d(workspace),
             divisions=divisions,
-            folder=folder / "repeats",
-            problems=(*contents.problems, *prepared.assembled.problems),
+            problems=(*contents.problems, *prepared.assembled.problems, *remarks),
             progress=progress,
         )
-        written = [json_file] if json_file else []
-        written += [out / "metrics.json"] if out else []
-        for path in written:
-            result.write(path)
-            target = path.with_name(f"{path.stem}-divisions.json")
-            shutil.copyfile(folder / "repeats" / "divisions.json", target)
-    return f"{result.text()}\n\n{_best_of_table_2(result)}"
+        several = len(comparison.results) > 1
+        for path in (json_file, None if out is None else out / "metrics.json"):
+            if path is not None:
+                (comparison if several else comparison.results[0]).write(path)
+                for result in comparison.results:
+                    kind = f"{result.protocol}-divisions" if several else "divisions"
+                    stored = folder / "repeats" / result.protocol / "divisions.json"
+                    shutil.copyfile(stored, path.with_name(f"{path.stem}-{kind}.json"))
+        if out is not None:
+            for result in comparison.results:
+                write_confusions(result, out / result.protocol if several else out)
+    return comparison.text() if several else comparison.results[0].text()
+
+
+def _pipelines(params: Params, paper: bool) -> list[str]:
+    """What is evaluated where none is named."""
+    from models.rgbd.pipelines import PAPER_PIPELINES
+
+    return list(PAPER_PIPELINES) if paper else list(params.rgbd_networks.pipelines)
+
+
+def _settings(
+    params: Params, *, paper: bool, repeats: int | None, epochs: int | None, seed: int | None
+) -> "RgbdEvaluationSettings":
+    """The parameters' settings or the paper's, changed as asked for."""
+    from models.rgbd.network_settings import RgbdTrainingSettings
+
+    training = params.rgbd_networks.training
+    settings = params.rgbd_evaluation.settings(training)
+    if paper:
+        # What section 5.1 leaves open stays as the parameters have it.
+        training = RgbdTrainingSettings(
+            fusion_levels=training.fusion_levels,
+            fine_tune_backbones=training.fine_tune_backbones,
+            backbone_learning_rate=training.backbone_learning_rate,
+        )
+        settings = replace(settings, protocol="paper", repeats=None, people=None)
+    return replace(
+        settings,
+        repeats=repeats or settings.repeats,
+        seed=settings.seed if seed is None else seed,
+        training=replace(training, epochs=epochs or training.epochs),
+    )
 
 
 @contextlib.contextmanager
@@ -103,12 +160,6 @@ def _kept(out: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as temporary:
         yield Path(temporary)
-
-
-def _best_of_table_2(result) -> str:
-    """What other methods reach on BU-3DFE, a line each."""
-    rows = [f"  {row.published:6.2f}  {row.approach}" for row in result.table_2() if row.published is not None]
-    return "Published on BU-3DFE (Table 2 and section 5.3):\n" + "\n".join(rows)
 
 
 def list_entry() -> str:
@@ -126,6 +177,6 @@ def list_entry() -> str:
         best.printed,
         (
             "six expressions from depth, colour and both; third and fourth intensity of 60 people",
-            f"--protocol {', '.join(PROTOCOLS)}; --pipeline names single ones",
+            f"--protocol {', '.join(PROTOCOLS)}; --pipeline names single ones, --paper takes its repeats and epochs",
         ),
     )

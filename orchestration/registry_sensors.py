@@ -13,6 +13,10 @@ from assets.workspace import Workspace
 from models.errors import DeepExp3DError
 
 REASON_TAG = "deepexp3d/reason"
+# Where Dagster keeps the key of a sensor's request.
+RUN_KEY_TAG = "dagster/run_key"
+# Runs of one request that may fail before a person has to look.
+ATTEMPTS = 3
 
 
 def weekly_retraining(settings: Retraining) -> dg.ScheduleDefinition:
@@ -30,7 +34,7 @@ def weekly_retraining(settings: Retraining) -> dg.ScheduleDefinition:
 @dg.sensor(job_name="retraining", minimum_interval_seconds=300)
 def retraining_due(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
     """Trains again once enough new videos survived pruning, or their expressions drifted; says how far off that is."""
-    return due_retraining(workspace.open())
+    return within_attempts(context.instance, "retraining", due_retraining(workspace.open()))
 
 
 def due_retraining(project: Workspace) -> dg.SensorResult:
@@ -63,7 +67,7 @@ def due_retraining(project: Workspace) -> dg.SensorResult:
 def registry_changes(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
     """Delivers what waits for MLflow, promotes what a person approved there or on the review page, and puts the
     champion into use. Its classifiers follow by their own conditions."""
-    return follow_registry(workspace.open())
+    return within_attempts(context.instance, "promotion", follow_registry(workspace.open()))
 
 
 def follow_registry(project: Workspace) -> dg.SensorResult:
@@ -87,3 +91,34 @@ def follow_registry(project: Workspace) -> dg.SensorResult:
     # Lines are only ever added: their number tells one accession from the next.
     key = f"{champion.sha256[:12]}-{len(read_trail(project))}"
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=key, tags={REASON_TAG: reason})])
+
+
+def within_attempts(instance: dg.DagsterInstance, job: str, result: dg.SensorResult) -> dg.SensorResult:
+    """What a sensor asks for, once more while the last run of it failed, `ATTEMPTS` times in all; or why it does not.
+
+    Dagster starts nothing for a run key that it has seen, whatever has become of the run: each attempt has its own key.
+    A run that succeeded, is under way or was cancelled by a person is not repeated.
+    """
+    if not result.run_requests:
+        return result
+    (request,) = result.run_requests
+    reason = request.tags[REASON_TAG]
+    for attempt in range(1, ATTEMPTS + 1):
+        key = request.run_key if attempt == 1 else f"{request.run_key}, attempt {attempt}"
+        # The newest: a person may have executed a failed run again from its page, which keeps the key.
+        run = next(iter(instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: key}), limit=1)), None)
+        # A daemon that is killed before it launches what it has created does so on the next request.
+        if run is None or run.status is dg.DagsterRunStatus.NOT_STARTED:
+            return dg.SensorResult(
+                run_requests=[request.with_replaced_attrs(run_key=key)],
+                cursor=f"attempt {attempt} of {ATTEMPTS}: {reason}",
+            )
+        if run.status is not dg.DagsterRunStatus.FAILURE:
+            return dg.SensorResult(
+                skip_reason=f"{reason}; asked for already, run {run.run_id[:8]} of {job}: {run.status.value.lower()}"
+            )
+    told = (
+        f"{reason}; {ATTEMPTS} runs of {job} failed, the last one is {run.run_id[:8]}: mend what its page names, then "
+        f"start the job {job} there"
+    )
+    return dg.SensorResult(skip_reason=told, cursor=told)

@@ -18,12 +18,11 @@ from filelock import FileLock, Timeout
 
 from assets import versioning
 from assets.raw_videos import assign_batches, take_in, video_batches
-from assets.training import TRAINING_POOL
 from assets.workspace import Workspace
 from models import errors
 from models.errors import DeepExp3DError
 from orchestration.pipeline import RANGE_END, RANGE_START, SOURCES, STEPS, Step, stages_of
-from orchestration.storage import dagster_home, use_storage
+from orchestration.storage import dagster_home, limit_trainings, use_storage
 
 # Of the runs that this command starts, which end with its process.
 OWN_TAG = {"deepexp3d/started_by": "make run"}
@@ -108,7 +107,7 @@ def dagster_instance(workspace: Workspace) -> dg.DagsterInstance:
     use_storage(workspace, home)
     os.environ["DEEPEXP3D_ROOT"] = str(workspace.root)
     instance = dg.DagsterInstance.get()
-    instance.event_log_storage.set_concurrency_slots(TRAINING_POOL, workspace.params.retraining.at_once)
+    limit_trainings(instance, workspace)
     return instance
 
 

@@ -5,10 +5,12 @@ import os
 import sys
 from pathlib import Path
 
+import dagster as dg
 import yaml
 
 from assets import versioning
 from assets.storage import PROFILE, Storage, check_storage, create_buckets
+from assets.training import TRAINING_POOL
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError, ParamsError
 from models.storage import written_whole
@@ -32,7 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
         workspace = Workspace.open()
         if options.create_buckets and workspace.storage.object_store is not None:
             create_buckets(workspace.storage.object_store)
-        lines = use_storage(workspace, dagster_home(workspace))
+        home = dagster_home(workspace)
+        lines = use_storage(workspace, home)
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            limit_trainings(instance, workspace)
     except DeepExp3DError as error:
         print(error, file=sys.stderr)
         return 1
@@ -63,6 +68,14 @@ def use_storage(workspace: Workspace, home: Path) -> list[str]:
     write_instance_settings(home / INSTANCE, workspace.storage)
     versioning.use_remote(workspace.root, workspace.storage.object_store)
     return lines
+
+
+def limit_trainings(instance: dg.DagsterInstance, workspace: Workspace) -> None:
+    """Let `retraining.at_once` trainings run at a time, whoever starts them.
+
+    The limit is kept beside the runs: it holds for every process that has the same storage, until it is set again.
+    """
+    instance.event_log_storage.set_concurrency_slots(TRAINING_POOL, workspace.params.retraining.at_once)
 
 
 def instance_settings(storage: Storage) -> dict:

@@ -9,6 +9,8 @@ Measured in a project of its own, on tiny clips that are the same pictures in fi
 - `overhead_share`: of the work on a video of the paper's 2,000 frames, whose cost by frame is measured as well, when a
   run's videos are worked on by all processors; `overhead_processor_share` leaves out waiting, for a busy machine;
 - `event_log_bytes_a_video`, and `asset_page_s` in a real browser with every batch materialised;
+- with `--to-shards`, all videos go through every stage from file to training shards: `to_shards_s`, and
+  `event_log_bytes_a_video` of all of them;
 - with `--ray`, `ray_speedup_2`: the landmark stage on two Ray workers against one;
 - with `--kills N`, what is lost when a worker, a machine or the driver is killed at N random moments: nothing.
 
@@ -23,10 +25,12 @@ from pathlib import Path
 
 from benchmarks.pipeline_overhead.cluster import add_clips, speed_up, survive
 from benchmarks.pipeline_overhead.orchestration import (
+    installed_chromium,
     page_seconds,
     register,
     report_all,
     run_batches,
+    run_to_shards,
     storage_bytes,
     use_instance,
 )
@@ -59,7 +63,12 @@ def measure_order(scratch: Path, options: argparse.Namespace) -> dict[str, float
         runs = [run_batches(project, batches) for _ in range(options.repeats)]
         figures["run_overhead_s"] = min(wall for wall, _ in runs)
         figures["run_overhead_processor_s"] = min(processor for _, processor in runs)
-        report_all(project, instance)
+        if options.to_shards:
+            figures |= run_to_shards(project)
+            # Repeated runs of the first batches are in it, as they are in a project that lives.
+            figures["event_log_bytes_a_video"] = (storage_bytes(project) - empty) / options.videos
+        else:
+            report_all(project, instance)
         figures |= page_seconds(project, options.chromium, options.picture)
     registered = figures[f"register_{options.videos}_s"] / options.videos
     workers = project.workers
@@ -97,8 +106,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures as one flat JSON object")
     parser.add_argument("--videos", type=int, default=6000)
     parser.add_argument("--repeats", type=int, default=3, help="of what is timed")
-    parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser that loads the page")
+    parser.add_argument("--chromium", default=installed_chromium(), help="the browser that loads the page")
     parser.add_argument("--picture", type=Path, help="where to put a picture of the page")
+    parser.add_argument("--to-shards", action="store_true", help="work on all videos, up to training shards")
     parser.add_argument("--ray", action="store_true", help="measure the speed-up on Ray")
     parser.add_argument("--kills", type=int, default=0, help="how often to kill something")
     parser.add_argument("--clips", type=int, default=16, help="for Ray")

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import dagster as dg
 import yaml
+from tqdm import tqdm
 
 from assets.raw_videos import assign_batches, video_batches
 from assets.workspace import Workspace
@@ -25,7 +27,7 @@ from benchmarks.pipeline_overhead.project import ROOT
 from orchestration.pipeline import RANGE_END, RANGE_START, STEPS
 
 CODE = ("-m", "orchestration.definitions")
-JOB = "facevid_batches"
+JOB, DATASET_JOB = "facevid_batches", "facevid_dataset"
 # Runs are only queued: what is measured is how long it takes to ask for them.
 QUEUE_ONLY = {
     "telemetry": {"enabled": False},
@@ -63,13 +65,40 @@ def register(workspace: Workspace, instance: dg.DagsterInstance, videos: int) ->
     return {f"register_{videos}_s": seconds, "batches": batches, "runs": wanted}
 
 
-def run_batches(workspace: Workspace, batches: int) -> tuple[float, float]:
-    """Wall and processor seconds of a run of the first batches: a process that loads the program, works, reports."""
-    names = sorted(assign_batches(workspace))[:batches]
+def run_batches(workspace: Workspace, batches: int, first: int = 0) -> tuple[float, float]:
+    """Wall and processor seconds of a run of so many batches: a process that loads the program, works, reports."""
+    names = sorted(assign_batches(workspace))[first : first + batches]
     tags = json.dumps({RANGE_START: names[0], RANGE_END: names[-1]})
     begin, spent = time.monotonic(), _spent_by_children()
     _run("dagster", "job", "execute", "-j", JOB, *CODE, "--tags", tags)
     return time.monotonic() - begin, _spent_by_children() - spent
+
+
+def run_to_shards(workspace: Workspace) -> dict[str, float]:
+    """Every batch, in runs as the sensor asks for them, and then pruning, splits and training shards of all videos.
+
+    Returns
+    -------
+    `to_shards_s`, of which `dataset_s` for what comes after the batches; `kept_videos` and `shard_images` in the end.
+    """
+    import pandas as pd
+
+    from models.expression.shards import number_of_samples
+
+    count, a_run = len(assign_batches(workspace)), workspace.params.automation.batches_per_run
+    begin = time.monotonic()
+    for first in tqdm(range(0, count, a_run), desc="runs", unit="run"):
+        run_batches(workspace, a_run, first)
+    middle = time.monotonic()
+    _run("dagster", "job", "execute", "-j", DATASET_JOB, *CODE)
+    end = time.monotonic()
+    splits = [workspace.data("facevid_shards", split) for split in ("train", "val", "test")]
+    return {
+        "to_shards_s": end - begin,
+        "dataset_s": end - middle,
+        "kept_videos": int(pd.read_parquet(workspace.data("pruned_videos", "videos.parquet")).kept.sum()),
+        "shard_images": sum(number_of_samples(split) for split in splits),
+    }
 
 
 def storage_bytes(workspace: Workspace) -> int:
@@ -90,14 +119,24 @@ def report_all(workspace: Workspace, instance: dg.DagsterInstance) -> int:
     return count
 
 
-def page_seconds(workspace: Workspace, chromium: str, picture: Path | None, loads: int = 3) -> dict[str, float]:
+def installed_chromium() -> str | None:
+    """The browser of this machine."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def page_seconds(workspace: Workspace, chromium: str | None, picture: Path | None, loads: int = 3) -> dict[str, float]:
     """Seconds until a new browser shows an asset's page with all its batches: at first, and at best.
+
+    Nothing where there is no browser: the other figures do not need one.
 
     Raises
     ------
     playwright.sync_api.TimeoutError
         The page does not show what it should.
     """
+    if chromium is None:
+        print("the page is not timed: there is no Chromium on this machine; install it, or name it with --chromium")
+        return {}
     from playwright.sync_api import sync_playwright
 
     last = max(assign_batches(workspace))

@@ -6,7 +6,7 @@ result.accuracy, result.deviation, result.confusion
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,17 @@ from models.emotion.detections import Detections, detect_photographs
 from models.emotion.evaluation import class_accuracies, confusion_counts, cross_validate
 from models.emotion.features import FEATURES, FeatureSources, FeatureTable, compute_features
 from models.emotion.labels import EMOTIONS
-from models.emotion.protocols import LEARNED, Folds, Measure, Protocol, draw_folds, person_of, relative_name
+from models.emotion.protocols import (
+    HELD_OUT,
+    LEARNED,
+    Folds,
+    Measure,
+    Protocol,
+    Splitting,
+    draw_folds,
+    person_of,
+    relative_name,
+)
 from models.emotion.settings import EvaluationSettings
 from models.errors import DatasetError
 
@@ -87,12 +97,17 @@ def open_benchmark(name: str, root: Path | str, *, seed: int = 0, folds: Folds |
     Raises
     ------
     DatasetError
-        There is no such benchmark, the folder does not hold its set, none of its photographs takes part, or photographs
-        that `folds` names are missing.
+        There is no such benchmark, the folder does not hold its set, none of its photographs takes part, `folds` are of
+        another benchmark, or photographs that they name are missing.
     """
     benchmark = benchmark_called(name)
+    if folds is not None and folds.benchmark not in (None, name):
+        raise DatasetError(
+            f"the folds were drawn for '{folds.benchmark}', asked for is '{name}'; give folds that an evaluation of "
+            f"'{name}' wrote, or evaluate '{folds.benchmark}'."
+        )
     contents = read_dataset(benchmark.dataset, root)
-    chosen = benchmark.select(contents, seed) if folds is None else _named_in(folds, contents)
+    chosen = benchmark.select(contents, seed) if folds is None else _named_in(folds, contents, benchmark)
     if not chosen:
         views = ", ".join(f"{view:g}" for view in sorted({photograph.view for photograph in contents.photographs}))
         raise DatasetError(
@@ -133,6 +148,7 @@ def evaluate_benchmark(
     protocol: str = "paper",
     settings: EvaluationSettings | None = None,
     seed: int = 0,
+    pick_seed: int | None = None,
     model: Path | str | None = None,
     face_model: "MorphableModel | None" = None,
     backend: str = "mediapipe",
@@ -151,7 +167,9 @@ def evaluate_benchmark(
     features : a key of `FEATURES`
     protocol : "paper", or "subject" for folds by person
     settings : of folds, where they are not the publisher's, of repeats and search; by default `EvaluationSettings()`
-    seed : of random picks, folds and searches
+        with as many repeats as the protocol says
+    seed : of folds and searches
+    pick_seed : of photographs that are picked at random; by default `seed`
     model : the network, as in `Predictor.load`, for the features `deepexp3d`
     face_model : for the fits; one that knows the detector where there is one
     backend : of the landmarks
@@ -168,12 +186,13 @@ def evaluate_benchmark(
     ModelMismatchError, WeightsMissingError
         What the features need is missing.
     """
-    opened = open_benchmark(benchmark, root, seed=seed, folds=folds)
+    opened = open_benchmark(benchmark, root, seed=seed if pick_seed is None else pick_seed, folds=folds)
     (result,) = compare_features(
         opened,
         [features],
         [protocol],
         settings=settings,
+        seed=seed,
         model=model,
         face_model=face_model,
         backend=backend,
@@ -192,6 +211,8 @@ def compare_features(
     protocols: Sequence[str],
     *,
     settings: EvaluationSettings | None = None,
+    seed: int | None = None,
+    tables: Mapping[str, FeatureTable] | None = None,
     model: Path | str | None = None,
     face_model: "MorphableModel | None" = None,
     backend: str = "mediapipe",
@@ -203,28 +224,40 @@ def compare_features(
 ) -> Iterator[BenchmarkResult]:
     """Several features under several protocols, from the same landmarks and on the same folds, one by one.
 
-    Parameters and errors are those of `evaluate_benchmark`.
+    Parameters and errors are those of `evaluate_benchmark`, and beside them:
+
+    Parameters
+    ----------
+    seed : of folds and searches; by default that of the picks
+    tables : features that are known already, by name; their photographs are not looked at for them
     """
-    settings = settings or EvaluationSettings()
+    settings = settings or EvaluationSettings(repeats=None)
     if unknown := [name for name in features if name not in FEATURES]:
         raise DatasetError(f"{', '.join(unknown)}: no features are called so; choose of {', '.join(FEATURES)}.")
     if unknown := [name for name in protocols if name not in PROTOCOLS]:
         raise DatasetError(f"{', '.join(unknown)}: no protocol is called so; choose of {', '.join(PROTOCOLS)}.")
     declared = {name: replace(opened.benchmark.protocol(name), folds=settings.folds) for name in protocols}
-    drawn = {name: _folds_of(opened, protocol, settings, folds) for name, protocol in declared.items()}
-    sources = _sources(features, model, face_model, workers)
+    seed = opened.seed if seed is None else seed
+    drawn = {name: _folds_of(opened, protocol, settings, folds, seed) for name, protocol in declared.items()}
+    tables = dict(tables or {})
+    unknown = [name for name in features if name not in tables]
+    sources = _sources(unknown, model, face_model, workers)
     begin = time.monotonic()
-    detections = detect_photographs(
-        [photograph.path for photograph in opened.photographs],
-        backend,
-        cache=cache,
-        threads=workers,
-        progress=progress,
-    )
+    detections = None
+    if unknown:
+        detections = detect_photographs(
+            [photograph.path for photograph in opened.photographs],
+            backend,
+            cache=cache,
+            threads=workers,
+            progress=progress,
+        )
     seconds = {"landmarks": time.monotonic() - begin}
     for name in features:
         begin = time.monotonic()
-        table = compute_features(name, opened.photographs, detections, sources, progress=progress)
+        table = tables.get(name)
+        if table is None:
+            table = compute_features(name, opened.photographs, detections, sources, progress=progress)
         seconds["features"] = time.monotonic() - begin
         for protocol in protocols:
             begin = time.monotonic()
@@ -242,7 +275,7 @@ def compare_features(
             yield replace(
                 result,
                 features=name,
-                problems=result.problems + _unread(detections, opened.root),
+                problems=result.problems + (() if detections is None else _unread(detections, opened.root)),
                 versions=versions(backend, name, sources, model),
                 machine=machine(workers),
                 seconds={part: round(value, 1) for part, value in seconds.items()},
@@ -271,23 +304,24 @@ def evaluate_features(
         raise DatasetError(f"without_face is '{without_face}'; choose one of {', '.join(WITHOUT_FACE)}.")
     labels, found = opened.labels, table.found
     numbers = folds.of(opened.names)
-    _check_enough(opened, labels[found], numbers[:, found])
+    used = found & (numbers != HELD_OUT).all(axis=0)
+    _check_enough(opened, labels[used], numbers[:, used])
     try:
         evaluation = cross_validate(
-            table.values[found],
-            labels[found],
-            opened.people[found] if protocol.keeps_people_together else None,
+            table.values[used],
+            labels[used],
+            opened.people[used] if protocol.keeps_people_together else None,
             settings,
             seed=folds.seed,
-            folds=numbers[:, found],
+            folds=numbers[:, used],
             workers=workers,
             progress=progress,
         )
     except ValueError as error:
         raise DatasetError(f"{opened.root}: a training part is too small to be tuned on: {error}") from error
     answers = np.full(numbers.shape, "", dtype=labels.dtype)
-    answers[:, found] = evaluation.predictions
-    counted = (numbers != LEARNED) & (found | (without_face == "wrong"))
+    answers[:, used] = evaluation.predictions
+    counted = (numbers >= 0) & (found | (without_face == "wrong"))
     repeats = [_score(labels[use], row[use], protocol.measure) for row, use in zip(answers, counted, strict=True)]
     tests = [
         _score(labels[use], row[use], protocol.measure)
@@ -299,14 +333,20 @@ def evaluate_features(
     given = answers[counted]
     present = tuple(emotion for emotion in EMOTIONS if emotion in labels)
     accuracies = class_accuracies(truth, given, present)
-    asked = (numbers != LEARNED).any(axis=0)
+    asked = (numbers >= 0).any(axis=0)
+    published = opened.benchmark.published if protocol.name == "paper" else None
+    parts = _what_is_not_whole(opened)
+    problems = opened.contents.problems + _problems(opened, protocol, folds)
+    if published is not None and (parts or opened.contents.synthetic):
+        reasons = "; ".join((*(["the photographs are rendered"] if opened.contents.synthetic else []), *parts))
+        problems += (f"* The published figure is of the whole set and does not compare with this one: {reasons}.",)
     return BenchmarkResult(
         benchmark=opened.benchmark.name,
         dataset=opened.contents.name,
         title=opened.benchmark.title,
         features="",
         protocol=protocol.name,
-        description=protocol.description,
+        description=_splitting_in_words(protocol, numbers),
         measure=str(protocol.measure),
         by_subject=protocol.keeps_people_together,
         synthetic=opened.contents.synthetic,
@@ -327,8 +367,9 @@ def evaluate_features(
         counts={label: int((labels == label).sum()) for label in present},
         left_out=dict(opened.contents.left_out),
         parameters=tuple(evaluation.parameters),
-        problems=opened.contents.problems + _problems(opened, protocol, folds),
-        published=opened.benchmark.published if protocol.name == "paper" else None,
+        problems=problems,
+        published=published,
+        complete=not parts,
         seed=folds.seed,
         folds=folds,
         truth=dict(zip(opened.names, labels.tolist(), strict=True)),
@@ -372,19 +413,37 @@ def _group(value: str) -> str:
     return f"{int(value) // 10 * 10} to {int(value) // 10 * 10 + 9}" if value.isdigit() else value
 
 
-def _named_in(folds: Folds, contents: DatasetContents) -> tuple[Photograph, ...]:
+def _named_in(folds: Folds, contents: DatasetContents, benchmark: Benchmark) -> tuple[Photograph, ...]:
+    """The photographs that folds name, all of which must be some that the benchmark may pick together."""
     there = {relative_name(photograph.path, contents.root): photograph for photograph in contents.photographs}
     if missing := sorted(set(folds.numbers) - set(there)):
         raise DatasetError(
             f"{contents.root}: the folds name {len(folds.numbers)} photographs, of which {len(missing)} are not there "
             f"(such as {', '.join(missing[:EXAMPLES])}); give the folder that the folds were drawn on."
         )
-    return tuple(there[name] for name in sorted(folds.numbers, key=lambda name: there[name].path))
+    named = tuple(there[name] for name in sorted(folds.numbers, key=lambda name: there[name].path))
+    # Whatever the seed, a pick among what was picked before leaves it as it is.
+    kept = {photograph.path for photograph in benchmark.selection.of(named, 0)}
+    if foreign := [relative_name(one.path, contents.root) for one in named if one.path not in kept]:
+        raise DatasetError(
+            f"the folds name {len(foreign)} of {len(named)} photographs that are no part of '{benchmark.name}' "
+            f"(such as {', '.join(foreign[:EXAMPLES])}); expected {benchmark.description}. Give others."
+        )
+    return named
 
 
-def _folds_of(opened: OpenedBenchmark, protocol: Protocol, settings: EvaluationSettings, folds: Folds | None) -> Folds:
+def _folds_of(
+    opened: OpenedBenchmark, protocol: Protocol, settings: EvaluationSettings, folds: Folds | None, seed: int
+) -> Folds:
     if folds is None:
-        return draw_folds(opened.photographs, opened.root, protocol, repeats=settings.repeats, seed=opened.seed)
+        return draw_folds(
+            opened.photographs,
+            opened.root,
+            protocol,
+            repeats=settings.repeats or protocol.repeats,
+            seed=seed,
+            benchmark=opened.benchmark.name,
+        )
     if folds.protocol != protocol.name:
         raise DatasetError(
             f"the folds were drawn for the protocol '{folds.protocol}', asked for is '{protocol.name}'; ask for theirs."
@@ -409,7 +468,7 @@ def _check_enough(opened: OpenedBenchmark, labels: np.ndarray, numbers: np.ndarr
             f"{opened.root}: expected photographs of two emotions or more, found {', '.join(expected)} alone."
         )
     for row in numbers:
-        for fold in np.unique(row[row != LEARNED]):
+        for fold in np.unique(row[row >= 0]):
             seen = Counter(labels[row != fold].tolist())
             if lacking := [f"{seen[label]} of '{label}'" for label in expected if seen[label] < FEWEST]:
                 raise DatasetError(
@@ -424,9 +483,22 @@ def _problems(opened: OpenedBenchmark, protocol: Protocol, folds: Folds) -> tupl
     problems = []
     if benchmark.expected is not None and found != benchmark.expected:
         problems.append(f"The benchmark has {benchmark.expected} photographs, {found} of them are here.")
+    if absent := _absent_emotions(opened):
+        problems.append(f"No photograph is {' or '.join(absent)}: fewer emotions are easier to tell apart.")
     numbers = folds.of(opened.names)
-    used = [len(np.unique(row[row != LEARNED])) for row in numbers]
-    if LEARNED not in numbers and min(used) < protocol.folds:
+    split_here = bool((numbers >= 0).all())
+    if held_out := int((numbers == HELD_OUT).any(axis=0).sum()):
+        problems.append(
+            f"{held_out} photographs of the set's validation part are held out: neither learned from nor asked."
+        )
+    unsplit = sum(photograph.split is None for photograph in opened.photographs)
+    if protocol.splitting is Splitting.AS_GIVEN and split_here and 0 < unsplit < found:
+        problems.append(
+            f"{unsplit} of {found} photographs have no split in the manifest, so that the split of the others is not "
+            "used, and folds take its place: fill the column, or empty it."
+        )
+    used = [len(np.unique(row[row >= 0])) for row in numbers]
+    if split_here and min(used) < protocol.folds:
         counts = Counter(opened.labels.tolist())
         label, least = min(counts.items(), key=lambda item: item[1])
         people = f", and there are {opened.people_known} people" if protocol.keeps_people_together else ""
@@ -439,12 +511,38 @@ def _problems(opened: OpenedBenchmark, protocol: Protocol, folds: Folds) -> tupl
     return tuple(problems) + _doubled(opened, numbers)
 
 
+def _absent_emotions(opened: OpenedBenchmark) -> list[str]:
+    found = set(opened.labels)
+    if opened.benchmark.published is None and opened.benchmark.expected is None:
+        return []
+    return [emotion for emotion in opened.benchmark.emotions if emotion not in found]
+
+
+def _what_is_not_whole(opened: OpenedBenchmark) -> tuple[str, ...]:
+    """Why the photographs are not those of the whole benchmark, in a few words each; nothing where they are."""
+    expected, found = opened.benchmark.expected, len(opened.photographs)
+    parts = [f"no photograph is {emotion}" for emotion in _absent_emotions(opened)]
+    if expected is not None and found != expected:
+        parts.append(f"{found} of {expected} photographs are here")
+    return tuple(parts)
+
+
+def _splitting_in_words(protocol: Protocol, numbers: np.ndarray) -> str:
+    """The protocol's description; where the set decides how it is split, what was done."""
+    if protocol.splitting is not Splitting.AS_GIVEN:
+        return protocol.description
+    if LEARNED in numbers:
+        return "the set's own split"
+    return f"{len(np.unique(numbers))} stratified folds of photographs; a person may be in training and test"
+
+
 def _doubled(opened: OpenedBenchmark, numbers: np.ndarray) -> tuple[str, ...]:
     """A sentence on identical photographs of which one was learned from when another was asked."""
+    used = (numbers != HELD_OUT).all(axis=0)
     column = {photograph.path: place for place, photograph in enumerate(opened.photographs)}
     parted = [
         group
-        for group in duplicates(opened.photographs)
+        for group in duplicates([one for one, takes_part in zip(opened.photographs, used, strict=True) if takes_part])
         if np.ptp(numbers[:, [column[photograph.path] for photograph in group]], axis=1).any()
     ]
     if not parted:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from models.emotion.benchmark_result import BenchmarkResult, comparison_json, write_answers, write_json
 from models.emotion.confusion_figure import confusion_figure
+from models.emotion.protocols import Folds
 from models.storage import written_whole
 
 FIGURES = "metrics.json"
@@ -25,7 +26,12 @@ def write_figures(results: Sequence[BenchmarkResult], path: Path) -> None:
     """Write the figures of results as one JSON object and, beside it, the folds of each protocol."""
     write_json(comparison_json(results), path)
     for result in {result.protocol: result for result in results}.values():
-        result.folds.save(path.with_name(f"{path.stem}-folds-{result.protocol}.json"))
+        result.folds.save(folds_beside(path, result.folds))
+
+
+def folds_beside(path: Path, folds: Folds) -> Path:
+    """Where the folds lie whose figures are at `path`."""
+    return path.with_name(f"{path.stem}-folds-{folds.protocol}.json")
 
 
 def write_folder(results: Sequence[BenchmarkResult], folder: Path) -> None:

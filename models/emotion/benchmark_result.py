@@ -51,7 +51,8 @@ class BenchmarkResult:
     parameters : hyper-parameters chosen in each repeat and fold
     problems : what a reader must know of the set
     published : what the paper states, per cent; None where it states nothing of this protocol
-    seed : of picks, folds and searches
+    complete : whether all photographs and emotions of the benchmark are there, as far as that is known
+    seed : of folds and searches
     folds : in which each photograph was tested
     truth : photograph -> its emotion
     answers : photograph -> the answer in each repeat; empty where it was not asked or shows no face
@@ -86,6 +87,7 @@ class BenchmarkResult:
     parameters: tuple[Mapping[str, Any], ...]
     problems: tuple[str, ...]
     published: Accuracy | None
+    complete: bool
     seed: int
     folds: Folds
     truth: Mapping[str, str]
@@ -111,7 +113,7 @@ _PLAIN = (
     *("benchmark", "dataset", "title", "features", "protocol", "description", "measure", "by_subject", "synthetic"),
     *("without_face", "labels", "accuracy", "deviation", "fold_deviation", "chance", "class_accuracy", "subgroups"),
     *("photographs", "asked", "without_face_count", "asked_without_face", "people", "counts", "left_out"),
-    *("parameters", "problems", "seed", "versions", "machine", "seconds"),
+    *("parameters", "problems", "complete", "seed", "versions", "machine", "seconds"),
 )
 
 
@@ -140,22 +142,33 @@ def write_answers(result: BenchmarkResult, path: Path) -> None:
 
 def versions(backend: str, features: str, sources: FeatureSources, model: Path | str | None) -> dict[str, str]:
     """What ran: this project, the libraries that decide figures, and what the features were computed with."""
-    found = {"python": platform.python_version(), "landmarks": backend}
+    found = {"landmarks": backend} | library_versions()
+    if features == "deepexp3d":
+        found["network"] = network_in_words(model)
+    if features in FITS:
+        found["face model"] = sources.face_model.name
+    return found
+
+
+def library_versions() -> dict[str, str]:
+    """This project, Python, and the libraries that decide figures."""
+    found = {"python": platform.python_version()}
     for package in ("deepexp3d", "numpy", "scipy", "scikit-learn"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
-    if features == "deepexp3d":
-        from models.expression.runtime import NETWORK
-        from models.expression.shipped import model_folder
-        from models.packages import sha256_of
-
-        path = model_folder(model) / NETWORK
-        found["network"] = f"{path.parent.name}, {sources.predictor.contract.backbone}, sha256 {sha256_of(path)[:16]}"
-    if features in FITS:
-        found["face model"] = sources.face_model.name
     return found
+
+
+def network_in_words(model: Path | str | None) -> str:
+    """A network's name, architecture and hash; `model` as in `Predictor.load`."""
+    from models.expression.runtime import NETWORK, read_contract
+    from models.expression.shipped import model_folder
+    from models.packages import sha256_of
+
+    path = model_folder(model) / NETWORK
+    return f"{path.parent.name}, {read_contract(path).backbone}, sha256 {sha256_of(path)[:16]}"
 
 
 def machine(workers: int) -> dict[str, Any]:

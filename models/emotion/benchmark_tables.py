@@ -54,6 +54,8 @@ def _accuracies(results: Sequence[BenchmarkResult]) -> str:
     rows = [["features", "protocol", "accuracy", "over repeats", "over folds", "chance", "published", "seconds"]]
     for result in results:
         published = "" if result.published is None else _published(result.published)
+        if published and (result.synthetic or not result.complete):
+            published += " *"
         rows.append(
             [
                 *(result.features, result.protocol, _percent(result.accuracy)),
@@ -62,7 +64,11 @@ def _accuracies(results: Sequence[BenchmarkResult]) -> str:
             ]
         )
     measures = ", the ".join(sorted({result.measure for result in results}))
-    return f"{_aligned(rows, left=2)}\nin per cent; measured is the {measures}"
+    text = f"{_aligned(rows, left=2)}\nin per cent; measured is the {measures}"
+    single = sorted({result.protocol for result in results if result.deviation is None})
+    if single:
+        text += f"\n{' and '.join(single)}: one repeat, whose deviation is that of its folds; --repeats 10 splits anew"
+    return text
 
 
 def _classes(results: Sequence[BenchmarkResult]) -> str:

@@ -80,7 +80,7 @@ def cross_validate(
         raise ValueError(f"{', '.join(unknown)}: not among the emotions {', '.join(EMOTIONS)}.")
     groups = None if groups is None else np.asarray(groups)
     if folds is None:
-        folds = np.stack([_drawn_folds(labels, groups, settings.folds, seed + r) for r in range(settings.repeats)])
+        folds = np.stack([_drawn_folds(labels, groups, settings.folds, seed + r) for r in range(settings.repeats or 1)])
     places = [(repeat, fold) for repeat, row in enumerate(folds) for fold in np.unique(row[row != LEARNED])]
     show = progress or (lambda items, name, total: items)
     tests = (_Test(features, labels, groups, folds[repeat] == fold, settings, seed + repeat) for repeat, fold in places)

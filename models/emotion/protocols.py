@@ -20,6 +20,8 @@ from models.storage import written_whole
 
 # Fold of a photograph that is learned from and never asked.
 LEARNED = -1
+# Fold of a photograph that takes no part: the validation part where there is a test part.
+HELD_OUT = -2
 
 
 class Splitting(StrEnum):
@@ -30,8 +32,8 @@ class Splitting(StrEnum):
     BY_SUBJECT = "by subject"
     """the same, with all photographs of a person in one fold"""
     PUBLISHED = "published"
-    """the publisher's test part is the only fold (the validation part where there is no other); the rest is learned
-    from"""
+    """the publisher's test part is the only fold, the training part is learned from, and the validation part held out;
+    where there is no test part, the validation part takes its place"""
     AS_GIVEN = "as given"
     """the published split where every photograph has one, else stratified folds"""
 
@@ -55,6 +57,7 @@ class Protocol:
     description : for readers
     splitting, measure : see there
     folds : how many, where they are not the publisher's
+    repeats : how often all is split anew, where nobody asks for another number
     """
 
     name: str
@@ -62,6 +65,7 @@ class Protocol:
     splitting: Splitting
     measure: Measure = Measure.ACCURACY
     folds: int = 10
+    repeats: int = 1
 
     @property
     def keeps_people_together(self) -> bool:
@@ -82,12 +86,14 @@ class Folds:
     ----------
     protocol : name
     seed : that the folds were drawn with
-    numbers : `relative_name` of a photograph -> fold in each repeat, or `LEARNED`
+    numbers : `relative_name` of a photograph -> fold in each repeat, `LEARNED` or `HELD_OUT`
+    benchmark : name; None where the file does not tell
     """
 
     protocol: str
     seed: int
     numbers: Mapping[str, tuple[int, ...]]
+    benchmark: str | None = None
 
     @property
     def repeats(self) -> int:
@@ -101,7 +107,8 @@ class Folds:
     def save(self, path: Path | str) -> None:
         """Write them as JSON."""
         lines = ",\n".join(f"  {json.dumps(name)}: {list(folds)}" for name, folds in sorted(self.numbers.items()))
-        head = f'{{"protocol": {json.dumps(self.protocol)}, "seed": {self.seed}, "folds": {{\n'
+        whose = "" if self.benchmark is None else f'"benchmark": {json.dumps(self.benchmark)}, '
+        head = f'{{{whose}"protocol": {json.dumps(self.protocol)}, "seed": {self.seed}, "folds": {{\n'
         with written_whole(path) as temporary:
             temporary.write_text(f"{head}{lines}\n}}}}\n")
 
@@ -117,7 +124,10 @@ class Folds:
         try:
             tree = json.loads(Path(path).read_text())
             numbers = {str(name): tuple(int(fold) for fold in folds) for name, folds in tree["folds"].items()}
-            found = cls(str(tree["protocol"]), int(tree["seed"]), numbers)
+            benchmark = tree.get("benchmark")
+            found = cls(
+                str(tree["protocol"]), int(tree["seed"]), numbers, None if benchmark is None else str(benchmark)
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"{path}: no readable folds ({error}); give a file that an evaluation wrote.") from error
         lengths = {len(folds) for folds in numbers.values()}
@@ -128,8 +138,16 @@ class Folds:
         return found
 
 
-def draw_folds(photographs: Sequence[Photograph], root: Path, protocol: Protocol, *, repeats: int, seed: int) -> Folds:
-    """Split photographs as a protocol says; each repeat has a seed of its own.
+def draw_folds(
+    photographs: Sequence[Photograph],
+    root: Path,
+    protocol: Protocol,
+    *,
+    repeats: int,
+    seed: int,
+    benchmark: str | None = None,
+) -> Folds:
+    """Split photographs as a protocol says; each repeat has a seed of its own. `benchmark` says what they are of.
 
     There are fewer folds than the protocol asks for where a class has fewer photographs, or there are fewer people.
 
@@ -148,7 +166,8 @@ def draw_folds(photographs: Sequence[Photograph], root: Path, protocol: Protocol
         people = _people(photographs, root) if splitting is Splitting.BY_SUBJECT else None
         columns = [_stratified(photographs, people, root, protocol.folds, seed + repeat) for repeat in range(repeats)]
     names = [relative_name(photograph.path, root) for photograph in photographs]
-    return Folds(protocol.name, seed, dict(zip(names, map(tuple, np.array(columns).T.tolist()), strict=True)))
+    numbers = dict(zip(names, map(tuple, np.array(columns).T.tolist()), strict=True))
+    return Folds(protocol.name, seed, numbers, benchmark)
 
 
 def relative_name(path: Path, root: Path) -> str:
@@ -177,7 +196,7 @@ def _published(photographs: Sequence[Photograph], root: Path) -> np.ndarray:
             raise DatasetError(
                 f"{root}: expected photographs of the part '{part}', found none; copy the set anew, with its lists."
             )
-    return np.where(parts == asked, 0, LEARNED)
+    return np.select([parts == asked, parts == "train"], [0, LEARNED], HELD_OUT)
 
 
 def person_of(photograph: Photograph) -> str:

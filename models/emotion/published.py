@@ -136,6 +136,8 @@ ACCURACIES = (
     Accuracy("CK+", PAPER, "96.45 ± 0.8", benchmark="ckplus"),
 )
 
+# The set that Table IV is of.
+STRESS_SET = "SRD'15"
 # Table IV: head motility [24], DWNet1D on heart activity [27], and the paper's own.
 STRESS = (
     StressAccuracy("2", "Emotional recall", 82.99, 83.50, 86.70),

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# Seeds where no project says others: of photographs that are picked at random, and of folds and searches.
+PICK_SEED, SEED = 23, 3
+
 
 @dataclass(frozen=True)
 class SearchSettings:
@@ -39,14 +42,14 @@ class EvaluationSettings:
     Attributes
     ----------
     folds : of the outer cross-validation
-    repeats : how often the whole of it is done, each time with other folds
+    repeats : how often the whole of it is done, each time with other folds; None is as often as the protocol says
     search : of the hyper-parameters, inside each training part
     most_samples : a training part of more is replaced by that many, drawn with the classes' shares kept: the time that
         a support vector machine takes grows with the square of its samples
     """
 
     folds: int = 10
-    repeats: int = 1
+    repeats: int | None = 1
     search: SearchSettings = SearchSettings()
     most_samples: int = 15_000
 

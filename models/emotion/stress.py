@@ -11,15 +11,25 @@ million; `StressSettings` names the choices. Scaling, search and calibration see
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.emotion.published import STRESS
+from models.emotion.datasets.contents import SYNTHETIC
+from models.emotion.protocols import Folds, relative_name
+from models.emotion.published import STRESS, STRESS_SET
 from models.emotion.stress_settings import StressSettings
-from models.emotion.stress_videos import OK, Progress, VideoReading, phase_title, read_manifest, read_videos
+from models.emotion.stress_videos import (
+    OK,
+    Progress,
+    StressVideo,
+    VideoReading,
+    phase_title,
+    read_manifest,
+    read_videos,
+)
 from models.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -27,6 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# What results and folds say they are of.
+BENCHMARK = "srd15"
 LABELS = ("non-stressful", "stressful")
 # How an accuracy is counted: of frames, or of videos judged in one of three ways.
 FRAMES = "frames"
@@ -50,7 +62,7 @@ class PublishedSet:
 
 
 # Section IV-B. 24 subjects with 11 tasks each would make 264 videos; the paper counts 288.
-SRD15 = PublishedSet("SRD'15", subjects=24, videos=288, tasks=11)
+SRD15 = PublishedSet(STRESS_SET, subjects=24, videos=288, tasks=11)
 
 
 @dataclass(frozen=True)
@@ -109,15 +121,15 @@ class StressAnswers:
 
 @dataclass(frozen=True)
 class RepeatedAccuracy:
-    """Share of right answers: mean and standard deviation over the repeats (0 for a single one)."""
+    """Share of right answers: mean and standard deviation over the repeats (None for a single one)."""
 
     mean: float
-    deviation: float
+    deviation: float | None
 
     @classmethod
     def of(cls, repeats: np.ndarray) -> "RepeatedAccuracy":
         """Of the accuracies (R,) of the repeats."""
-        return cls(float(repeats.mean()), float(repeats.std(ddof=1)) if len(repeats) > 1 else 0.0)
+        return cls(float(repeats.mean()), float(repeats.std(ddof=1)) if len(repeats) > 1 else None)
 
 
 @dataclass(frozen=True)
@@ -145,6 +157,11 @@ class StressResult:
     problems : what a reader of the figures should know, a sentence each
     protocol : in words
     folds, seed : as used
+    drawn : in which fold each video was tested
+    synthetic : whether the videos are rendered
+    compared : whose published figures may stand beside these; None for rendered videos and for other sets
+    complete : whether all of that set took part
+    versions, machine : what ran, on what
     """
 
     phases: tuple[PhaseResult, ...]
@@ -154,6 +171,22 @@ class StressResult:
     protocol: str
     folds: int
     seed: int
+    drawn: Folds
+    synthetic: bool
+    compared: str | None
+    complete: bool
+    versions: Mapping[str, str] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def published(self) -> dict[str | None, float]:
+        """What the paper states, per cent, by phase; under None the average, where that is over the same phases."""
+        if self.compared is None:
+            return {}
+        known = {row.phase: row.paper for row in STRESS}
+        phases = {phase.phase for phase in self.phases}
+        same = phases == set(known) - {None}
+        return {phase: paper for phase, paper in known.items() if phase in phases or (phase is None and same)}
 
     @property
     def unusable(self) -> tuple[VideoReading, ...]:
@@ -163,10 +196,15 @@ class StressResult:
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, lists and text."""
 
-        def plain(accuracies: Mapping[str, RepeatedAccuracy]) -> dict[str, dict[str, float]]:
+        def plain(accuracies: Mapping[str, RepeatedAccuracy]) -> dict[str, dict[str, float | None]]:
             return {level: {"mean": value.mean, "deviation": value.deviation} for level, value in accuracies.items()}
 
         return {
+            "benchmark": self.drawn.benchmark,
+            "synthetic": self.synthetic,
+            "compared": self.compared,
+            "complete": self.complete,
+            "published": {phase or "average": paper for phase, paper in self.published.items()},
             "phases": {
                 result.phase: {
                     "title": phase_title(result.phase),
@@ -181,7 +219,10 @@ class StressResult:
             "average": plain(self.average),
             "protocol": self.protocol,
             "folds": self.folds,
+            "repeats": self.drawn.repeats,
             "seed": self.seed,
+            "versions": dict(self.versions),
+            "machine": dict(self.machine),
             "videos": len(self.readings),
             "unusable_videos": [
                 {"video": str(reading.video.path), "reason": reading.status} for reading in self.unusable
@@ -199,6 +240,7 @@ def evaluate_stress(
     progress: Progress | None = None,
     cache: Path | None = None,
     published: PublishedSet | None = SRD15,
+    folds: Folds | None = None,
     workers: int = 1,
 ) -> StressResult:
     """Read a set's videos and do the whole protocol on them.
@@ -211,14 +253,16 @@ def evaluate_stress(
     predictor : what reads expressions; by default the one that `Predictor.load` finds
     progress : wraps what is gone through, given it, its name and its length; may show a bar
     cache : folder for the expressions of finished videos, from which an interrupted run resumes; of one network alone
-    published : what the set should hold; None for another set than SRD'15
+    published : what the set should hold; None for another set than SRD'15. Rendered videos, and sets of another number
+        of people, are compared with nothing published in any case
+    folds : stored ones, instead of drawing; their videos, repeats and seed are taken
     workers : processes that train classifiers side by side; the result is the same with any number
 
     Raises
     ------
     DatasetError
-        The manifest is missing or faulty, no video of it can be used, or there are too few of some label or too few
-        subjects to train and test.
+        The manifest is missing or faulty, no video of it can be used, there are too few of some label or too few
+        subjects to train and test, or the folds are of other videos or part a subject.
     """
     settings = settings or StressSettings()
     listed = read_manifest(root)
@@ -228,6 +272,11 @@ def evaluate_stress(
             f"{root}: all {len(listed)} videos are of phases that are left out "
             f"({', '.join(settings.left_out_phases)}); name other phases to leave out."
         )
+    not_asked = 0
+    if folds is not None:
+        named = _named_in(folds, chosen, Path(root))
+        chosen, not_asked = named, len(chosen) - len(named)
+        settings, seed = replace(settings, repeats=folds.repeats), folds.seed
     if predictor is None:
         from models.expression.predictor import Predictor
 
@@ -244,60 +293,103 @@ def evaluate_stress(
     if not usable:
         raise DatasetError(f"{root}: none of the {len(chosen)} videos can be used; the first: {readings[0].status}")
     table = StressTable.of(usable)
-    answers = cross_validate_stress(table, settings, seed=seed, progress=progress, workers=workers)
+    names = [relative_name(reading.video.path, Path(root)) for reading in usable]
+    numbers = draw_stress_folds(table, settings, seed) if folds is None else folds.of(names)
+    answers = cross_validate_stress(table, settings, seed=seed, folds=numbers, progress=progress, workers=workers)
     phases, average = accuracies(table, answers)
-    problems = [
-        *([] if published is None else _differences(listed, published)),
-        *_problems(readings, answers.folds, settings),
-    ]
-    return StressResult(phases, average, tuple(readings), tuple(problems), _in_words(settings), answers.folds, seed)
+    synthetic = (Path(root) / SYNTHETIC).is_file()
+    compared, differences = _compared(listed, None if synthetic else published)
+    problems = [*differences, *_problems(readings, answers.folds, settings)]
+    if not_asked:
+        problems.append(f"{not_asked} videos of the manifest are not in the folds and took no part.")
+    return StressResult(
+        phases=phases,
+        average=average,
+        readings=tuple(readings),
+        problems=tuple(problems),
+        protocol=_in_words(settings),
+        folds=answers.folds,
+        seed=seed,
+        drawn=Folds("subject", seed, dict(zip(names, map(tuple, numbers.T.tolist()), strict=True)), BENCHMARK),
+        synthetic=synthetic,
+        compared=compared,
+        complete=compared is not None and not differences and len(usable) == len(readings) and not not_asked,
+    )
 
 
 def stress_text(result: StressResult) -> str:
     """The accuracies as a table for a terminal, with what was published, and everything that a reader should know."""
-    published = {row.phase: row.paper for row in STRESS}
-    if {phase.phase for phase in result.phases} != set(published) - {None}:
-        # The published average is over other phases.
-        del published[None]
-    lines = [f"{'accuracy, %':<32}{'published':>10}{'frames':>16}{'mean prob.':>16}{'majority':>16}{'statistics':>16}"]
+    head = "rendered, %" if result.synthetic else "accuracy, %"
+    mark = "" if result.complete else " *"
+    lines = [f"{head:<32}{'published':>10}{'frames':>16}{'mean prob.':>16}{'majority':>16}{'statistics':>16}"]
     rows = [(phase.phase, phase_title(phase.phase), phase.accuracy) for phase in result.phases]
     for phase, title, values in [*rows, (None, "Average", result.average)]:
-        cells = [f"{100 * values[level].mean:.2f} ± {100 * values[level].deviation:.2f}" for level in LEVELS]
-        known = f"{published[phase]:.2f}" if phase in published else ""
-        lines.append(f"{title:<32}{known:>10}" + "".join(f"{cell:>16}" for cell in cells))
-    lines += ["", f"{result.protocol}; seed {result.seed}", *result.problems]
-    return "\n".join(lines)
+        known = f"{result.published[phase]:.2f}{mark}" if phase in result.published else ""
+        lines.append(f"{title:<32}{known:>10}" + "".join(f"{_told(values[level]):>16}" for level in LEVELS))
+    lines += ["", f"{result.protocol}; seed {result.seed}"]
+    if result.published and not result.complete:
+        lines.append(f"* of all of {result.compared}, not of the videos that took part here")
+    if result.synthetic:
+        lines.append("Synthetic: the videos are rendered and their stress made up; nothing published compares with it.")
+    return "\n".join([*lines, *result.problems])
+
+
+def draw_stress_folds(table: StressTable, settings: StressSettings, seed: int) -> np.ndarray:
+    """(R, V) the fold in which each video is tested, in each repeat.
+
+    Each phase's labels are spread over the folds, and a subject is in the same fold in every phase.
+
+    Raises
+    ------
+    DatasetError
+        There are too few videos of a label, or too few subjects.
+    """
+    from models.emotion.search import stratified_folds
+
+    strata = np.char.add(np.char.add(table.phase, ":"), _labels(table.stressful))
+    numbers = np.zeros((settings.repeats, len(table.stressful)), int)
+    try:
+        for repeat, row in enumerate(numbers):
+            for number, (_, unseen) in enumerate(
+                stratified_folds(strata, table.subject, settings.folds, seed + repeat)
+            ):
+                row[unseen] = number
+    except ValueError as error:
+        raise DatasetError(_too_few(table, str(error))) from error
+    return numbers
 
 
 def cross_validate_stress(
-    table: StressTable, settings: StressSettings, *, seed: int, progress: Progress | None = None, workers: int = 1
+    table: StressTable,
+    settings: StressSettings,
+    *,
+    seed: int,
+    folds: np.ndarray | None = None,
+    progress: Progress | None = None,
+    workers: int = 1,
 ) -> StressAnswers:
     """Train and test on every fold of every repeat, on `workers` processes; a subject is never in both.
+
+    `folds` are as `draw_stress_folds` gives them, which draws them where there are none.
 
     Raises
     ------
     DatasetError
         A training part lacks a label, or has too few subjects to tune on.
     """
-    from models.emotion.search import stratified_folds
-
     show = progress or (lambda items, name, total: items)
     frames = np.full((settings.repeats, len(table.features)), np.nan)
     videos = np.zeros((settings.repeats, len(table.stressful)), bool)
     parameters = []
-    # Each phase's labels are spread over the folds, and a subject is in the same fold in every phase.
-    strata = np.char.add(np.char.add(table.phase, ":"), _labels(table.stressful))
-    try:
-        splits = [
-            stratified_folds(strata, table.subject, settings.folds, seed + repeat) for repeat in range(settings.repeats)
-        ]
-    except ValueError as error:
-        raise DatasetError(_too_few(table, str(error))) from error
+    numbers = draw_stress_folds(table, settings, seed) if folds is None else folds
+    splits = [
+        [(np.flatnonzero(row != number), np.flatnonzero(row == number)) for number in np.unique(row)] for row in numbers
+    ]
     statistics = video_statistics(table)
     trainings = [
         _Training(table, statistics, settings, seed, repeat, number, seen, unseen)
-        for repeat, folds in enumerate(splits)
-        for number, fold in enumerate(folds)
+        for repeat, parts in enumerate(splits)
+        for number, fold in enumerate(parts)
         for seen, unseen in _parts(table.phase, *fold, settings.classifiers)
     ]
     outcomes = show(_outcomes(trainings, workers), "stress classifiers", len(trainings))
@@ -305,7 +397,7 @@ def cross_validate_stress(
         frames[training.repeat, training.tested] = stress
         videos[training.repeat, training.unseen] = answers
         parameters.append(chosen)
-    return StressAnswers(frames, videos, min(len(folds) for folds in splits), parameters)
+    return StressAnswers(frames, videos, min(len(parts) for parts in splits), parameters)
 
 
 @dataclass(frozen=True)
@@ -497,10 +589,59 @@ def _chance(stressful: np.ndarray) -> float:
     return max(share, 1 - share)
 
 
-def _differences(listed: Sequence, published: PublishedSet) -> Iterator[str]:
+def _told(value: RepeatedAccuracy) -> str:
+    deviation = "" if value.deviation is None else f" ± {100 * value.deviation:.2f}"
+    return f"{100 * value.mean:.2f}{deviation}"
+
+
+def _named_in(folds: Folds, videos: Sequence[StressVideo], root: Path) -> list[StressVideo]:
+    """The videos that folds name, in the manifest's order."""
+    if folds.benchmark not in (None, BENCHMARK) or folds.protocol != "subject":
+        raise DatasetError(
+            f"the folds are of '{folds.benchmark or folds.protocol}', asked for is '{BENCHMARK}'; give folds that an "
+            "evaluation of stress wrote."
+        )
+    there = {relative_name(video.path, root): video for video in videos}
+    if missing := sorted(set(folds.numbers) - set(there)):
+        raise DatasetError(
+            f"{root}: the folds name {len(folds.numbers)} videos, of which the manifest lacks {len(missing)} (such as "
+            f"{missing[0]}); give the folder that the folds were drawn on."
+        )
+    places: dict[str, tuple[int, ...]] = {}
+    for name in folds.numbers:
+        subject = there[name].subject
+        if places.setdefault(subject, folds.numbers[name]) != folds.numbers[name]:
+            raise DatasetError(
+                f"{root}: the folds part the videos of {subject}, who would be in training and test at once; give "
+                "folds as an evaluation wrote them, with the manifest that it read."
+            )
+    return [video for name, video in there.items() if name in folds.numbers]
+
+
+def _compared(listed: Sequence[StressVideo], published: PublishedSet | None) -> tuple[str | None, list[str]]:
+    """Which set's published figures a manifest's may stand beside, and how it differs from that set.
+
+    A set of another number of people is another set, whatever it is called.
+    """
+    if published is None:
+        return None, []
+    subjects = len({video.subject for video in listed})
+    if subjects == published.subjects:
+        return published.name, list(_differences(listed, published))
+    return None, [
+        f"{published.name} has {published.subjects} subjects, the manifest lists {subjects}: it is taken for another "
+        "set, and nothing published stands beside its figures."
+    ]
+
+
+def _differences(listed: Sequence[StressVideo], published: PublishedSet) -> Iterator[str]:
+    # The paper's number of videos is not its subjects times its tasks: either may be that of the whole set.
+    if len(listed) == published.subjects * published.tasks:
+        listed_videos = published.videos
+    else:
+        listed_videos = len(listed)
     found = {
-        "videos": len(listed),
-        "subjects": len({video.subject for video in listed}),
+        "videos": listed_videos,
         "tasks": len({video.task for video in listed}),
     }
     for name, count in found.items():

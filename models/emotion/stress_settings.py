@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from models.emotion.settings import SearchSettings
 
 CLASSIFIERS = ("phase", "all")
+# Of folds, drawn frames and searches, where no project says another.
+SEED = 5
 
 
 @dataclass(frozen=True)

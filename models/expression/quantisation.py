@@ -72,6 +72,45 @@ def quantise(onnx_path: Path | str, images: np.ndarray, landmarks: np.ndarray | 
     return Path(out)
 
 
+def dequantised_backbone(path: Path | str) -> dict[str, np.ndarray]:
+    """Weights and biases of an exported network's convolutions in floating point, by the names of torch's layers.
+
+    "layer1.0.conv2.weight" and "layer1.0.conv2.bias", ...: the export has folded batch normalisation into them, so that
+    a convolution without bias needs its bias in the normalisation behind it, which does nothing else. A network that
+    was never quantised is read as well.
+
+    Raises
+    ------
+    WeightsMissingError, ModelMismatchError
+        The file is missing, or no network of this project.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    read_contract(path)
+    graph = onnx.load(path).graph
+    stored = {item.name: item for item in graph.initializer}
+    rounded = {node.output[0]: node.input for node in graph.node if node.op_type == "DequantizeLinear"}
+    # The exporter keeps what is there twice, such as biases of zero, once.
+    shared = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
+
+    def constant(name: str) -> np.ndarray:
+        name = shared.get(name, name)
+        if name in stored:
+            return numpy_helper.to_array(stored[name])
+        values, scale, zero = (numpy_helper.to_array(stored[part]) for part in rounded[name])
+        # One scale for each output channel, or one for all.
+        shape = (-1,) + (1,) * (values.ndim - 1)
+        return ((values.astype(np.float64) - zero.reshape(shape)) * scale.reshape(shape)).astype(np.float32)
+
+    layers = {}
+    for node in graph.node:
+        if node.op_type == "Conv":
+            layer = _layer_of(node.name)
+            layers[f"{layer}.weight"], layers[f"{layer}.bias"] = (constant(name) for name in node.input[1:3])
+    return layers
+
+
 def relative_mse_increase(found: np.ndarray, original: np.ndarray, truth: np.ndarray) -> float:
     """By which share the squared error against `truth` (F, n_e) grew from outputs `original` (F, n_e) to `found`."""
     error, before = (float(np.mean((np.asarray(values) - truth) ** 2)) for values in (found, original))
@@ -107,6 +146,14 @@ def _reader(inputs: list[dict]):
             return next(self.left, None)
 
     return Faces()
+
+
+def _layer_of(node: str) -> str:
+    """The name of torch's layer behind a node: "layer1.0.conv1" for "/backbone/layer1/layer1.0/conv1/Conv"."""
+    parts = node.strip("/").split("/")[1:-1]
+    return ".".join(
+        part for part, inner in zip(parts, [*parts[1:], ""], strict=True) if not inner.startswith(f"{part}.")
+    )
 
 
 def _nodes_of_landmarks(model) -> list[str]:

@@ -27,7 +27,20 @@ class RecordedBackend:
 
     name = "recorded"
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str | None = None) -> None:
+        """`folder` holds a file for each video.
+
+        Raises
+        ------
+        NoFaceError
+            None is named.
+        """
+        if folder is None:
+            raise NoFaceError(
+                "recorded landmarks belong to videos, and no folder with them is named: set landmarks: recorded_folder "
+                "in params.yaml, which the pipeline reads; for photographs, prediction and benchmarks choose the "
+                "backend mediapipe or face-alignment."
+            )
         self.folder = Path(folder)
 
     def detect(self, image: np.ndarray, known: Sequence[Face] = ()) -> list[Face]:

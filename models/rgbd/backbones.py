@@ -2,19 +2,21 @@
 
 The paper takes ResNet-50 and VGG-19 as ImageNet left them (section 4.3). Their weights come from a file that the user
 names, from torch's folder of checkpoints (TORCH_HOME), or from torchvision's own download. Where there are none of
-them, ResNet-50 takes DeepExp3D's, which has seen faces and no ImageNet, and VGG-19 stays random: every result says so.
+them, ResNet-50 takes DeepExp3D's, of a training of one's own or as shipped, which has seen faces and no ImageNet, and
+VGG-19 stays random: every result says so.
 """
 
 import copy
 import hashlib
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 
+import numpy as np
 import torch
 import torchvision
 from torch import Tensor, nn
@@ -22,12 +24,17 @@ from torch import Tensor, nn
 from models.errors import ModelMismatchError, WeightsMissingError
 from models.expression.alignment import IMAGE_SIZE
 from models.expression.contract import NetworkContract
+from models.expression.network import CONTRACT, WEIGHTS, read_weights
+from models.expression.quantisation import dequantised_backbone
+from models.expression.runtime import NETWORK
 from models.rgbd.pipelines import COLOUR_FEATURES, WEIGHT_SOURCES
 
 log = logging.getLogger(__name__)
 
 # Seconds that a server may take to answer: a machine without a network shall not wait for minutes.
 PATIENCE = 10
+# Of torchvision's batch normalisation.
+BN_EPSILON = 1e-5
 SHIPPED_RESNET50 = Path(__file__).parents[1] / "expression" / "shipped" / "deepexp3d-resnet50"
 
 _IMAGENET = {
@@ -96,6 +103,7 @@ def load_backbone(
     weights: Path | str | None = None,
     *,
     download: bool = True,
+    deepexp3d: Path | None = None,
     shipped: Path = SHIPPED_RESNET50,
     seed: int = 0,
 ) -> Backbone:
@@ -106,7 +114,9 @@ def load_backbone(
     name : "resnet50" or "vgg19"
     weights : a state dictionary as torchvision publishes it (.pth); None looks into torch's folder of checkpoints
     download : ask torchvision for weights that are not there
-    shipped : folder with DeepExp3D's ResNet-50: `weights.npz` and `network.json`
+    deepexp3d : folder of a DeepExp3D of one's own, such as a project's `data/deepexp3d`, that goes before the shipped
+        one; passed over where it holds no ResNet-50
+    shipped : folder with DeepExp3D's ResNet-50: `network.json`, and `weights.npz` or `network.onnx`
     seed : of random weights, where it comes to that
 
     Raises
@@ -118,7 +128,8 @@ def load_backbone(
     """
     if name not in COLOUR_FEATURES:
         raise ModelMismatchError(f"{name}: no pretrained network is called so; choose of {', '.join(COLOUR_FEATURES)}.")
-    state, source, detail = _weights(name, weights, download, shipped)
+    folders = [folder for folder in (deepexp3d, shipped) if folder is not None and _holds_resnet50(folder)]
+    state, source, detail = _weights(name, weights, download, folders)
     shrink = 1
     if source == "random":
         with torch.random.fork_rng(devices=[]):
@@ -130,7 +141,7 @@ def load_backbone(
         network = _network(name)
         _fill(network, state, detail)
     if source == "deepexp3d":
-        shrink = IMAGE_SIZE // NetworkContract.load(shipped / "network.json").input_size
+        shrink = IMAGE_SIZE // NetworkContract.load(folders[0] / CONTRACT).input_size
     if source != "imagenet":
         log.warning("%s: %s (%s); name a file of weights to repeat the paper.", name, WEIGHT_SOURCES[source], detail)
     trunk = Trunk(network, shrink).eval().requires_grad_(False).to(memory_format=torch.channels_last)
@@ -180,7 +191,7 @@ def _settle(network: nn.Module) -> None:
 
 
 def _weights(
-    name: str, weights: Path | str | None, download: bool, shipped: Path
+    name: str, weights: Path | str | None, download: bool, deepexp3d: Sequence[Path]
 ) -> tuple[dict[str, Tensor], str, str]:
     """State of the layers, its source and where it came from; an empty state for random weights."""
     if weights is not None:
@@ -196,8 +207,8 @@ def _weights(
             return _trunk_state(name, state), "imagenet", cached.name
         except (OSError, RuntimeError) as error:
             log.warning("%s: torchvision's weights cannot be had (%s).", name, error)
-    if name == "resnet50" and (shipped / "weights.npz").is_file():
-        return _deepexp3d_state(shipped), "deepexp3d", shipped.name
+    if name == "resnet50" and deepexp3d:
+        return _deepexp3d_state(deepexp3d[0]), "deepexp3d", str(deepexp3d[0])
     return {}, "random", ""
 
 
@@ -221,9 +232,16 @@ def _trunk_state(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {part: value for part, value in state.items() if not part.startswith("fc.")}
 
 
-def _deepexp3d_state(folder: Path) -> dict[str, Tensor]:
-    from models.expression.network import read_weights
+def _holds_resnet50(folder: Path) -> bool:
+    """Whether a folder has a DeepExp3D whose convolutions are ResNet-50's, in floating point or exported."""
+    there = (folder / CONTRACT).is_file() and any((folder / file).is_file() for file in (WEIGHTS, NETWORK))
+    return there and NetworkContract.load(folder / CONTRACT).backbone == "resnet50"
 
+
+def _deepexp3d_state(folder: Path) -> dict[str, Tensor]:
+    """Of DeepExp3D's state, that of the layers before the pooling."""
+    if not (folder / WEIGHTS).is_file():
+        return _unfolded(dequantised_backbone(folder / NETWORK))
     prefix = "backbone."
     state = {
         part.removeprefix(prefix): value for part, value in read_weights(folder).items() if part.startswith(prefix)
@@ -233,6 +251,26 @@ def _deepexp3d_state(folder: Path) -> dict[str, Tensor]:
         for part, value in state.items()
         if not part.startswith("fc.")
     }
+
+
+def _unfolded(convolutions: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """The state of a ResNet whose batch normalisation adds the biases of exported convolutions, and changes nothing."""
+    state = {}
+    for name, values in convolutions.items():
+        layer, _, kind = name.rpartition(".")
+        if kind == "weight":
+            state[name] = torch.from_numpy(values)
+            continue
+        normalisation = layer.replace("conv", "bn").replace("downsample.0", "downsample.1")
+        bias = torch.from_numpy(values)
+        state |= {
+            f"{normalisation}.weight": torch.full_like(bias, (1 + BN_EPSILON) ** 0.5),
+            f"{normalisation}.bias": bias,
+            f"{normalisation}.running_mean": torch.zeros_like(bias),
+            f"{normalisation}.running_var": torch.ones_like(bias),
+            f"{normalisation}.num_batches_tracked": torch.tensor(0),
+        }
+    return state
 
 
 def _fill(network: nn.Module, state: dict[str, Tensor], detail: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from models.emotion.benchmark_result import machine
 from models.errors import DatasetError
 from models.rgbd.backbones import Backbone, load_backbone
-from models.rgbd.features import backbone_features, depth_as_images
+from models.rgbd.features import backbone_features, grey_images
 from models.rgbd.network_settings import RgbdEvaluationSettings, RgbdHardware, RgbdTrainingSettings
 from models.rgbd.pipelines import CLASSES, PAPER_PIPELINES, PIPELINES, Pipeline, backbone_of
 from models.rgbd.protocol import (
@@ -70,9 +70,11 @@ def evaluate_rgbd(
     hardware: RgbdHardware | None = None,
     weights: Mapping[str, Path] | None = None,
     download: bool = True,
+    deepexp3d: Path | None = None,
     divisions: Divisions | None = None,
     asked: Mapping[str, RgbdSamples] | None = None,
     folder: Path | None = None,
+    features: Path | None = None,
     problems: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> RgbdResult:
@@ -85,10 +87,12 @@ def evaluate_rgbd(
     settings, hardware : by default the paper's training on this machine
     weights : pretrained network -> file of its ImageNet weights, as in `load_backbone`
     download : whether weights that are not there may be asked for
+    deepexp3d : folder of a DeepExp3D of one's own that may take their place, as in `load_backbone`
     divisions : stored ones, instead of drawing
     asked : other images of the same faces, in the same order, such as under other light, by a name for the condition:
         who is tested is asked for them as well, by networks that have not seen their kind
     folder : keeps features, divisions and each finished repeat, with which an evaluation goes on where it was killed
+    features : another folder for features, which evaluations of the same images share
     problems : what a reader must know of the samples
     progress : wraps what is gone through, given it, its name and its length; may show a bar
 
@@ -110,10 +114,12 @@ def evaluate_rgbd(
     if folder is not None:
         divisions.save(folder / "divisions.json")
     names = dict.fromkeys(name for pipeline in chosen for name in pipeline.backbones)
-    backbones = {name: load_backbone(name, (weights or {}).get(name), download=download) for name in names}
+    backbones = {
+        name: load_backbone(name, (weights or {}).get(name), download=download, deepexp3d=deepexp3d) for name in names
+    }
     inputs = {
         condition: pipeline_inputs(
-            other, chosen, backbones, settings.training, cache=folder, hardware=hardware, progress=progress
+            other, chosen, backbones, settings.training, cache=features or folder, hardware=hardware, progress=progress
         )
         for condition, other in conditions.items()
     }
@@ -172,27 +178,30 @@ def pipeline_inputs(
     Raises
     ------
     DatasetError
-        The samples have no reconstructed depth or no expression coefficients, and a pipeline needs them.
+        The samples have no fine or reconstructed depth or no expression coefficients, and a pipeline needs them.
     """
     device = resolved_device(hardware or RgbdHardware())
     inputs: dict[str, np.ndarray] = {}
     for name in dict.fromkeys(name for pipeline in pipelines for name in pipeline.inputs):
         backbone = backbone_of(name)
-        if backbone is not None:
-            images = depth_as_images(samples.depth) if name.startswith("depth_") else samples.colour
-            inputs[name] = (
-                images
-                if training.fine_tune_backbones
-                else backbone_features(images, backbones[backbone], cache=cache, device=device, progress=progress)
-            )
-        elif getattr(samples, name) is None:
+        kind = name if backbone is None else "depth_image" if name.startswith("depth_") else "colour"
+        given = getattr(samples, kind)
+        if given is None:
             asking = ", ".join(pipeline.name for pipeline in pipelines if name in pipeline.inputs)
             raise DatasetError(
-                f"the samples have no {name.replace('_', ' ')}, which {asking} learn from; add it with "
-                "models.rgbd.reconstructed_depth, or leave these pipelines out."
+                f"the samples have no {kind.replace('_', ' ')}, which {asking} learn from; name these pipelines in "
+                "params.yaml and make the depth maps again, add it with models.rgbd.reconstructed_depth, or leave them "
+                "out."
             )
-        else:
-            inputs[name] = np.asarray(getattr(samples, name), np.float32)
+        if backbone is None:
+            inputs[name] = np.asarray(given, np.float32)
+            continue
+        images = grey_images(given) if kind == "depth_image" else given
+        inputs[name] = (
+            images
+            if training.fine_tune_backbones
+            else backbone_features(images, backbones[backbone], cache=cache, device=device, progress=progress)
+        )
     return inputs
 
 
@@ -424,11 +433,13 @@ def _differences(
     scores: Mapping[tuple[str, str], _Scores],
     settings: RgbdEvaluationSettings,
 ) -> Iterator[PairedDifference]:
-    """Fusions against everything that learns from a part of what they learn from; conditions against the first."""
+    """Fusions against everything that learns from a part of what they learn from, reconstructed depth against that of
+    scans, conditions against the first.
+    """
     pairs = [
         ((one.name, condition), (other.name, condition))
         for condition, one, other in product(conditions, pipelines, pipelines)
-        if set(other.inputs) < set(one.inputs)
+        if set(other.inputs) < set(one.inputs) or one.stands_in_for(other)
     ]
     pairs += [((one.name, condition), (one.name, AS_TRAINED)) for condition in conditions[1:] for one in pipelines]
     for first, second in pairs:

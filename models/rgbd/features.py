@@ -59,12 +59,9 @@ def backbone_features(
     return np.stack([known[digest] for digest in digests])
 
 
-def depth_as_images(depth: np.ndarray, size: int = 224) -> np.ndarray:
-    """Depth maps (F, S, S) in [0, 1] as grey images (F, size, size, 3) uint8, for networks that expect photographs."""
-    import cv2
-
-    grey = [cv2.resize(np.float32(one), (size, size), interpolation=cv2.INTER_LINEAR) for one in depth]
-    return np.repeat(np.rint(255 * np.stack(grey)).astype(np.uint8)[..., None], 3, axis=-1)
+def grey_images(depth: np.ndarray) -> np.ndarray:
+    """Depth (F, S, S) uint8 as images (F, S, S, 3) uint8, for networks that expect photographs."""
+    return np.repeat(depth[..., None], 3, axis=-1)
 
 
 def _read(path: Path | None) -> dict[str, np.ndarray]:

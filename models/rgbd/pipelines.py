@@ -1,6 +1,6 @@
 """What can be learned from what: the pipelines of section 4.3, and those that go beyond it, without their libraries."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from models.emotion.labels import EMOTIONS
@@ -21,6 +21,8 @@ WEIGHT_SOURCES: Mapping[str, str] = {
 EXPRESSION_SIZE = 28
 # Inputs that convolutions are trained on.
 DEPTHS = ("depth", "reconstructed_depth")
+# Inputs that come from DeepExp3D's reconstruction of the colour image.
+RECONSTRUCTIONS = ("reconstructed_depth", "expression")
 
 # What a network may be given -> what it is, for readers.
 INPUTS: Mapping[str, str] = {
@@ -59,6 +61,16 @@ class Pipeline:
         """Whether convolutions are trained from scratch."""
         return any(name in DEPTHS for name in self.inputs)
 
+    @property
+    def reconstructs(self) -> bool:
+        """Whether it learns from reconstructions of the colour images."""
+        return any(name in RECONSTRUCTIONS for name in self.inputs)
+
+    def stands_in_for(self, other: "Pipeline") -> bool:
+        """Whether it learns from reconstructed depth where the other one does from a scan's, and else from the same."""
+        scanned = {"depth" if name == "reconstructed_depth" else name for name in self.inputs}
+        return "reconstructed_depth" in self.inputs and scanned == set(other.inputs)
+
 
 def _named(*pipelines: Pipeline) -> dict[str, Pipeline]:
     return {pipeline.name: pipeline for pipeline in pipelines}
@@ -94,6 +106,12 @@ FURTHER_PIPELINES = _named(
     ),
 )
 PIPELINES: Mapping[str, Pipeline] = PAPER_PIPELINES | FURTHER_PIPELINES
+
+
+def unknown_pipelines(names: Iterable[str]) -> str | None:
+    """What is wrong with names of pipelines, in a sentence; None where all of them are known."""
+    unknown = [name for name in names if name not in PIPELINES]
+    return f"no pipeline is called {', '.join(unknown)}; choose of {', '.join(PIPELINES)}" if unknown else None
 
 
 def backbone_of(name: str) -> str | None:

@@ -91,13 +91,18 @@ def with_reconstructions(
     Parameters and errors are those of `reconstruct_faces`.
     """
     faces = reconstruct_faces(samples.colour, predictor, model, progress=progress)
-    missing = int((~faces.found).sum())
-    problems = (
-        (f"{missing} of {len(samples)} colour images show no face that can be reconstructed: depth and e are 0 there.",)
-        if missing
-        else ()
+    samples = replace(samples, reconstructed_depth=faces.depth, expression=faces.expression)
+    return samples, reconstruction_problems(samples)
+
+
+def reconstruction_problems(samples: RgbdSamples) -> tuple[str, ...]:
+    """How many colour images could not be reconstructed, in a sentence; nothing where that was not tried."""
+    missing = 0 if samples.expression is None else int((~samples.expression.any(axis=1)).sum())
+    if not missing:
+        return ()
+    return (
+        f"{missing} of {len(samples)} colour images show no face that can be reconstructed: depth and e are 0 there.",
     )
-    return replace(samples, reconstructed_depth=faces.depth, expression=faces.expression), problems
 
 
 def face_depth(

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.emotion.report.tables import NOT_MEASURED, NOT_RUN, Cell, Kind, Row, Table
+from models.rgbd.pipelines import PIPELINES
 from models.rgbd.published import ALL_PEOPLE, DISAGREEMENTS, TABLE_1, TABLE_2, PublishedAccuracy
-from models.rgbd.result import PAPER_EPOCHS, PAPER_REPEATS
+from models.rgbd.result import AS_TRAINED, PAPER_EPOCHS, PAPER_REPEATS
 
 
 def fusion_tables(metrics: Mapping[str, Any] | None, not_run: str | None = None) -> tuple[Table, ...]:
@@ -24,13 +25,25 @@ def fusion_tables(metrics: Mapping[str, Any] | None, not_run: str | None = None)
     if metrics is not None and real is None:
         absent = Cell(NOT_RUN, Kind.ABSENT)
     return (
-        _published_table("fusion_table_1", "Table 1 (fusion)", "Accuracy of each pipeline", TABLE_1, real, absent),
+        _published_table(
+            "fusion_table_1", "Table 1 (fusion)", "Accuracy of each pipeline", TABLE_1, real, absent, _further(real)
+        ),
         _published_table(
             "fusion_table_2", "Table 2 (fusion)", "Other methods on BU-3DFE", (*TABLE_2, ALL_PEOPLE), real, absent
         ),
         *([_rendered_table(metrics)] if metrics and metrics["synthetic"] else []),
         _disagreements(),
     )
+
+
+def _further(metrics: Mapping[str, Any] | None) -> list[Row]:
+    """Pipelines that the paper does not have, of our own beside its table."""
+    named = {row.pipeline for row in TABLE_1}
+    return [
+        Row((Cell(f"beyond the paper: {one['title']}"), Cell(""), _accuracy(one, Kind.MEASURED), Cell(_weights(one))))
+        for one in (metrics or {"results": ()})["results"]
+        if one["pipeline"] not in named and one.get("condition", AS_TRAINED) == AS_TRAINED
+    ]
 
 
 def _published_table(
@@ -40,6 +53,7 @@ def _published_table(
     published: Sequence[PublishedAccuracy],
     metrics: Mapping[str, Any] | None,
     absent: Cell,
+    further: Sequence[Row] = (),
 ) -> Table:
     rows = []
     for row in published:
@@ -57,7 +71,7 @@ def _published_table(
         title=f"{title}: expressions on BU-3DFE, accuracy in %",
         columns=("approach", "published", "measured here", "pretrained weights here"),
         aligned_right=(False, True, True, False),
-        rows=tuple(rows),
+        rows=(*rows, *further),
         notes=tuple(_notes(metrics)),
     )
 
@@ -117,5 +131,17 @@ def _notes(metrics: Mapping[str, Any] | None) -> list[str]:
         f"Measured: {metrics['people']} people, {metrics['repeats']} repeats, {epochs} epochs at most (the paper: 60 "
         f"people, {PAPER_REPEATS} repeats, {PAPER_EPOCHS} epochs). {metrics['description'][0].upper()}"
         f"{metrics['description'][1:]}.",
+        *_differences(metrics),
         *metrics["problems"],
+    ]
+
+
+def _differences(metrics: Mapping[str, Any]) -> list[str]:
+    """How much a further modality brings, a sentence for each pair of pipelines."""
+    return [
+        f"{PIPELINES[one['first'][0]].title} less {PIPELINES[one['second'][0]].title}: "
+        f"{100 * one['difference']:+.2f} points ({100 * one['confidence']:.0f} %: {100 * one['low']:+.2f} to "
+        f"{100 * one['high']:+.2f})."
+        for one in metrics["differences"]
+        if one["first"][1] == one["second"][1] == AS_TRAINED
     ]

@@ -20,6 +20,10 @@ DIGITS = 6
 PAPER_EPOCHS, PAPER_REPEATS = 1000, 200
 # How the images that were learned from are called, beside images of the same faces under other conditions.
 AS_TRAINED = "as trained"
+# Why figures of rendered people stand alone.
+ONLY_RENDERED = (
+    "Rendered people take the place of BU-3DFE: nothing published can be compared with them, and is left out here."
+)
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,10 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of Table 1 or 2 with what was measured beside it, both in per cent; `note` is what a reader must know."""
+    """A row of Table 1 or 2 with what was measured beside it, both in per cent; `note` is what a reader must know.
+
+    `published` is None beside figures of rendered people.
+    """
 
     approach: str
     starred: bool
@@ -127,7 +134,8 @@ class RgbdResult:
     images : of theirs
     synthetic : whether they are rendered
     results : every pipeline in every condition
-    differences : of fusions against what they are made of, and of conditions against `AS_TRAINED`
+    differences : of fusions against what they are made of, of reconstructed depth against that of scans, and of
+        conditions against `AS_TRAINED`
     problems : what a reader must know
     settings : what was set
     versions, machine : what ran, on what
@@ -152,15 +160,31 @@ class RgbdResult:
         return next(found, None)
 
     def table_1(self) -> list[TableRow]:
-        """Table 1, and below it the pipelines beyond the paper."""
-        rows = [self._row(published) for published in TABLE_1]
+        """Table 1, and below it the pipelines beyond the paper; of rendered people what was measured alone."""
         named = {published.pipeline for published in TABLE_1}
         further = [one for one in self.results if one.condition == AS_TRAINED and one.pipeline not in named]
-        return rows + [self._row(PublishedAccuracy(one.title, "nan", one.pipeline)) for one in further]
+        return self._rows([*TABLE_1, *(PublishedAccuracy(one.title, "nan", one.pipeline) for one in further)])
 
     def table_2(self) -> list[TableRow]:
         """Table 2, and below it the work that the paper does not compare itself with for its other protocol."""
-        return [self._row(published) for published in (*TABLE_2, ALL_PEOPLE)]
+        return self._rows([*TABLE_2, ALL_PEOPLE])
+
+    @property
+    def extent(self) -> dict[str, int]:
+        """How much was trained, beside what the paper trains: repeats, and the epochs of each training."""
+        epochs = [count for one in self.results for count in one.epochs]
+        return {
+            "repeats": self.repeats,
+            "repeats_of_paper": PAPER_REPEATS,
+            "epochs_at_most": self.settings["training"]["epochs"],
+            "epochs_least": min(epochs, default=0),
+            "epochs_most": max(epochs, default=0),
+            "epochs_of_paper": PAPER_EPOCHS,
+        }
+
+    def _rows(self, published: Sequence[PublishedAccuracy]) -> list[TableRow]:
+        rows = [self._row(one) for one in published]
+        return [row for row in rows if not self.synthetic or row.measured is not None]
 
     def _row(self, published: PublishedAccuracy) -> TableRow:
         measured = None if published.pipeline is None else self.of(published.pipeline)
@@ -169,7 +193,7 @@ class RgbdResult:
         return TableRow(
             approach=published.approach,
             starred=published.starred,
-            published=None if np.isnan(stated) else stated,
+            published=None if np.isnan(stated) or self.synthetic else stated,
             measured=None if measured is None else 100 * measured.accuracy,
             deviation=deviation,
             note="; ".join(self._notes(measured)),
@@ -188,10 +212,17 @@ class RgbdResult:
         tree |= {
             "results": [one.to_json() for one in self.results],
             "differences": [asdict(one) for one in self.differences],
-            "table_1": [asdict(row) for row in self.table_1()],
-            "table_2": [asdict(row) for row in self.table_2()],
+            "extent": self.extent,
+            "table_1": [self._told(row) for row in self.table_1()],
+            "table_2": [self._told(row) for row in self.table_2()],
         }
-        return _rounded(tree)
+        if self.synthetic:
+            tree["published_left_out"] = ONLY_RENDERED
+        return rounded(tree)
+
+    def _told(self, row: TableRow) -> dict[str, Any]:
+        """A row as JSON has it: of rendered people without a place for published figures."""
+        return {name: value for name, value in asdict(row).items() if not (self.synthetic and name == "published")}
 
     def write(self, path: Path | str) -> None:
         """Write the JSON file."""
@@ -199,19 +230,22 @@ class RgbdResult:
             temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n")
 
     def text(self) -> str:
-        """The result for a terminal: Table 1 beside what was measured, differences, and what to know."""
+        """The result for a terminal: both tables beside what was measured, differences, and what to know.
+
+        Published figures stand beside those of real people alone.
+        """
         kind = "rendered " if self.synthetic else ""
-        head = f"{self.images} {kind}images of {self.people} people; {self.repeats} repeats: {self.description}"
-        rows = [["", "published", "measured", "", "note"]]
-        for row in self.table_1():
-            deviation = "" if row.deviation is None else f"± {row.deviation:.2f}"
-            star = " *" if row.starred else ""
-            rows.append([row.approach + star, _percent(row.published), _percent(row.measured), deviation, row.note])
-        parts = [head, _aligned(rows)]
+        head = f"{self.images} {kind}images of {self.people} people: {self.description}"
+        parts = [f"{head}\n{self._extent_in_words()}"]
+        if self.synthetic:
+            parts += [ONLY_RENDERED, self._table_in_words(self.table_1())]
+        else:
+            parts += ["Table 1, accuracy in %", self._table_in_words(self.table_1())]
+            parts += ["Table 2 and section 5.3, accuracy in %", self._table_in_words(self.table_2())]
         others = [one for one in self.results if one.condition != AS_TRAINED]
         if others:
             rows = [[one.title, one.condition, _percent(100 * one.accuracy)] for one in others]
-            parts.append(_aligned([["", "condition", "measured"], *rows]))
+            parts.append(aligned([["", "condition", "measured"], *rows]))
         if self.differences:
             rows = [["differences in points", "", "interval"]]
             rows += [
@@ -222,8 +256,25 @@ class RgbdResult:
                 ]
                 for one in self.differences
             ]
-            parts.append(_aligned(rows))
+            parts.append(aligned(rows))
         return "\n\n".join(parts + [f"Note: {problem}" for problem in self.problems])
+
+    def _extent_in_words(self) -> str:
+        extent = self.extent
+        epochs = f"{extent['epochs_least']} to {extent['epochs_most']} epochs, {extent['epochs_at_most']} at most"
+        return (
+            f"{extent['repeats']} repeats (the paper: {PAPER_REPEATS}) of trainings that took {epochs} (the paper: "
+            f"{PAPER_EPOCHS})"
+        )
+
+    def _table_in_words(self, rows: Sequence[TableRow]) -> str:
+        lines = [["", "published", "measured", "", "note"]]
+        for row in rows:
+            deviation = "" if row.deviation is None else f"± {row.deviation:.2f}"
+            star = " *" if row.starred else ""
+            lines.append([row.approach + star, _percent(row.published), _percent(row.measured), deviation, row.note])
+        # Without the column of what is published, nobody takes one figure for the other.
+        return aligned([line[:1] + line[2:] for line in lines] if self.synthetic else lines)
 
 
 _PLAIN = (
@@ -247,12 +298,13 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Rows in columns, the first of which begins at the left."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    notes = rows[0].index("note") if "note" in rows[0] else None
     lines = (
         "  ".join(
-            cell.ljust(width) if column in (0, 4) else cell.rjust(width)
+            cell.ljust(width) if column == 0 or column == notes else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
@@ -260,10 +312,10 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _rounded(value: Any) -> Any:
-    """A value as JSON has it."""
+def rounded(value: Any) -> Any:
+    """A value as JSON has it, with as many digits as mean something."""
     if isinstance(value, Mapping):
-        return {str(name): _rounded(part) for name, part in value.items()}
+        return {str(name): rounded(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(part) for part in value]
+        return [rounded(part) for part in value]
     return round(value, DIGITS) if isinstance(value, float) else value

@@ -1,6 +1,6 @@
 """Registered pairs of colour and depth as the networks take them, in one file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,8 @@ class RgbdSamples:
     subjects : (F,) people
     intensities : (F,) 1 to 4
     synthetic : whether they are rendered
+    depth_image : (F, 224, 224) uint8, the same depth as finely as the range images have it, 255 the nearest: what
+        networks see that expect photographs. None where nobody asks for it
     reconstructed_depth : (F, 64, 64) as `depth`, of reconstructions of the colour images; all 0 where there is none
     expression : (F, 28) of the colour images, standard deviations; all 0 where no face was found
     """
@@ -43,6 +45,7 @@ class RgbdSamples:
     subjects: np.ndarray
     intensities: np.ndarray
     synthetic: bool = False
+    depth_image: np.ndarray | None = None
     reconstructed_depth: np.ndarray | None = None
     expression: np.ndarray | None = None
 
@@ -53,6 +56,7 @@ class RgbdSamples:
             "depth": (count, DEPTH_SIZE, DEPTH_SIZE),
             "subjects": (count,),
             "intensities": (count,),
+            "depth_image": (count, COLOUR_SIZE, COLOUR_SIZE),
             "reconstructed_depth": (count, DEPTH_SIZE, DEPTH_SIZE),
             "expression": (count, EXPRESSION_SIZE),
         }
@@ -99,7 +103,9 @@ class RgbdSamples:
 
 
 _ARRAYS = ("colour", "depth", "labels", "subjects", "intensities")
-_FURTHER = ("reconstructed_depth", "expression")
+_FURTHER = ("depth_image", "reconstructed_depth", "expression")
+# What one pair gives.
+_OF_PAIR = ("colour", "depth", "depth_image")
 
 
 @dataclass(frozen=True)
@@ -119,10 +125,9 @@ class AssembledSamples:
 
 
 def gathered_samples(
-    outcomes: Iterable[tuple["Scan", tuple[np.ndarray, np.ndarray] | DeepExp3DError]], *, synthetic: bool
+    outcomes: Iterable[tuple["Scan", Mapping[str, np.ndarray] | DeepExp3DError]], *, synthetic: bool
 ) -> AssembledSamples:
-    """Samples out of what became of scans: colour (224, 224, 3) and depth (64, 64) as `sample_of` makes them, or why
-    there is no such pair.
+    """Samples out of what became of scans: images by name as `sample_of` makes them, or why there is no such pair.
 
     Raises
     ------
@@ -136,23 +141,29 @@ def gathered_samples(
             left_out[reason] = left_out.get(reason, 0) + 1
             problems.append(f"{scan.name}: {outcome}")
         else:
-            rows.append((scan, *outcome))
+            rows.append((scan, outcome))
     if not rows:
         raise DatasetError(
             f"{len(problems)} scans of the six expressions were found, and none could be prepared"
             + (f": {problems[0]}" if problems else ".")
         )
     samples = RgbdSamples(
-        colour=np.stack([colour for _, colour, _ in rows]),
-        depth=np.stack([depth for _, _, depth in rows]),
-        labels=np.array([scan.emotion for scan, _, _ in rows]),
-        subjects=np.array([scan.subject for scan, _, _ in rows]),
-        intensities=np.array([scan.intensity for scan, _, _ in rows]),
+        **{name: np.stack([images[name] for _, images in rows]) for name in _OF_PAIR},
+        labels=np.array([scan.emotion for scan, _ in rows]),
+        subjects=np.array([scan.subject for scan, _ in rows]),
+        intensities=np.array([scan.intensity for scan, _ in rows]),
         synthetic=synthetic,
     )
     return AssembledSamples(samples, left_out, tuple(problems))
 
 
-def sample_of(pair: "PreparedPair") -> tuple[np.ndarray, np.ndarray]:
-    """The face of a registered pair as networks take it: colour (224, 224, 3) uint8 and depth (64, 64) float32."""
-    return colour_input(pair.colour, pair.box), depth_input(pair.depth, pair.box)
+def sample_of(pair: "PreparedPair") -> dict[str, np.ndarray]:
+    """The face of a registered pair as networks take it: `colour` (224, 224, 3) uint8, `depth` (64, 64) float32 and
+    `depth_image` (224, 224) uint8.
+    """
+    fine = depth_input(pair.depth, pair.box, COLOUR_SIZE)
+    return {
+        "colour": colour_input(pair.colour, pair.box, COLOUR_SIZE),
+        "depth": depth_input(pair.depth, pair.box, DEPTH_SIZE),
+        "depth_image": np.rint(255 * fine).astype(np.uint8),
+    }

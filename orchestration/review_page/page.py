@@ -2,14 +2,14 @@
 
 from fastapi import HTTPException
 from fastapi.responses import FileResponse
-from nicegui import app, ui
+from nicegui import app, run, ui
 
-from assets.review_queue import draw_film, film_path, fitted_videos
+from assets.review_queue import film_path
 from assets.workspace import Workspace
-from orchestration.review_page.films import FilmMaker
+from orchestration.review_page.desk import Desk
 from orchestration.review_page.photo import PhotoReader
 from orchestration.review_page.photo_tab import PhotoTab
-from orchestration.review_page.queue_tab import FILM_ADDRESS, Desk, QueueTab
+from orchestration.review_page.queue_tab import FILM_ADDRESS, QueueTab
 from orchestration.review_page.registry_tab import RegistryTab
 
 VIDEOS, PHOTO, NETWORKS = "Fitted videos", "Try a photo", "Networks"
@@ -28,20 +28,21 @@ def build_page(workspace: Workspace, reviewer: str, model: str | None) -> None:
     DeepExp3DError
         No video is fitted yet.
     """
-    videos = {video.track_id: video for video in fitted_videos(workspace)}
-    desk = Desk(workspace, videos, FilmMaker(lambda video, progress: draw_film(workspace, video, progress)))
+    desk = Desk(workspace)
     reader = PhotoReader(workspace, model)
 
     @app.get(FILM_ADDRESS + "/{track_id}")
     def film(track_id: str) -> FileResponse:
-        if track_id not in videos or not film_path(workspace, videos[track_id]).exists():
+        video = desk.videos.get(track_id)
+        if video is None or not film_path(workspace, video).exists():
             raise HTTPException(404, "no such film")
-        return FileResponse(film_path(workspace, videos[track_id]), media_type="video/mp4")
+        return FileResponse(film_path(workspace, video), media_type="video/mp4")
 
     @ui.page("/")
     async def page() -> None:
         # A tab of the browser keeps its reviewer's name when it is loaded again.
         await ui.context.client.connected()
+        await run.io_bound(desk.follow)
         _build(desk, reader, reviewer)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import logging
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from assets.model_registry import CHAMPION, CHAMPION_FILE, champion_folder, model_of_name, trail_path
 from assets.morphable_model import load_model
 from assets.workspace import Workspace
-from models.errors import ModelMismatchError, NoFaceError, WeightsMissingError
+from models.errors import DeepExp3DError, ModelMismatchError, NoFaceError, WeightsMissingError
 from models.expression.predictor import Prediction, Predictor
 from models.morphable_model import MorphableModel
+
+log = logging.getLogger(__name__)
 
 # Largest side of a photograph that is looked at, pixels.
 PHOTO_SIDE = 1600
@@ -38,7 +42,8 @@ class Reading:
 
 
 class PhotoReader:
-    """Reads photographs with the project's network, which is loaded when the first one comes.
+    """Reads photographs with the network that `photo_network` names: it is loaded when the first one comes, and another
+    one once that has become champion.
 
     Parameters
     ----------
@@ -50,6 +55,7 @@ class PhotoReader:
         self._workspace = workspace
         self._model = model
         self._predictor: Predictor | None = None
+        self._seen: tuple[int, ...] | None = None
         self._face_model: MorphableModel | None = None
         # Detector and network are one each; whoever comes second waits.
         self._turn = threading.Lock()
@@ -65,6 +71,8 @@ class PhotoReader:
             There is no face in it.
         WeightsMissingError
             There is no network.
+        DeepExp3DError
+            The registry's champion or challenger is asked for, and there is none, or it cannot be had.
         """
         from models.expression.images import read_photograph
 
@@ -78,11 +86,18 @@ class PhotoReader:
                 error.args = (str(error).replace(f"{folder}/", ""),)
                 raise
         with self._turn:
-            self._predictor = self._predictor or _load_predictor(self._workspace, self._model)
+            self._follow_registry()
             predictions = self._predictor(image)
         if not predictions:
             raise NoFaceError(f"{name}: no face was found; try a picture in which the face is larger or better lit.")
         return Reading(face_picture(image, predictions[0]), predictions[0], len(predictions))
+
+    def _follow_registry(self) -> None:
+        changed = _champion_changed_at(self._workspace)
+        if self._predictor is None or changed != self._seen:
+            self._predictor = _load_predictor(photo_network(self._workspace, self._model))
+            self._face_model = None
+            self._seen = changed
 
     def face_model(self) -> MorphableModel:
         """The face model that the network's numbers speak of. Call it after `read`.
@@ -148,12 +163,38 @@ def jpeg_url(image: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _load_predictor(workspace: Workspace, model: str | None) -> Predictor:
+def photo_network(workspace: Workspace, model: str | None) -> Path | str | None:
+    """The network that reads photographs, as `Predictor.load` takes it.
+
+    Parameters
+    ----------
+    model : a name or a folder as for `deepexp3d predict`; None is the registry's champion where there is one, else what
+        the project last exported, else `Predictor.load`'s own choice
+
+    Raises
+    ------
+    DeepExp3DError
+        The registry's champion or challenger is named, and there is none, or it cannot be had.
+    """
     from models.expression.runtime import NETWORK
 
+    if model is not None:
+        return model_of_name(workspace, model)
+    try:
+        return champion_folder(workspace)
+    except DeepExp3DError as error:
+        log.info("photos are read without a champion: %s", error)
     exported = workspace.data("deepexp3d_export")
-    if model is None and (exported / NETWORK).is_file():
-        model = str(exported)
+    return exported if (exported / NETWORK).is_file() else None
+
+
+def _champion_changed_at(workspace: Workspace) -> tuple[int, ...]:
+    """When the trail and the champion's folder were last changed, which costs less to ask than the registry."""
+    paths = trail_path(workspace), workspace.data(CHAMPION, CHAMPION_FILE)
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+
+
+def _load_predictor(model: Path | str | None) -> Predictor:
     try:
         return Predictor.load(model)
     except WeightsMissingError:

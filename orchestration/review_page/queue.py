@@ -56,6 +56,10 @@ class ReviewQueue:
         """The queue with what holds by now; its place stays."""
         return replace(self, verdicts=verdicts)
 
+    def with_order(self, order: tuple[str, ...]) -> "ReviewQueue":
+        """The queue over other videos, at least one: at the same video; if that is gone, at the one in its place."""
+        return replace(self, order=order, place=min(self.place, len(order) - 1)).at(self.current)
+
     def around(self, rows: int) -> range:
         """Places of at most `rows` videos to be listed: some before the current one, most after it."""
         first = max(0, min(self.place - rows // 4, len(self.order) - rows))

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from nicegui import events, run, ui
@@ -12,7 +11,7 @@ from assets.review_queue import FittedVideo, course_of
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError
 from orchestration.review_page.charts import residual_chart
-from orchestration.review_page.films import FilmMaker
+from orchestration.review_page.desk import Desk
 from orchestration.review_page.queue import ReviewQueue
 
 FILM_ADDRESS = "/films"
@@ -26,17 +25,8 @@ USUAL_REASONS = {
     "4": "hidden face",
 }
 KEYS = {"k": "keep", "p": "prune", "u": "undo"}
-# Seconds between looks at what others have said, and at how far the film is.
+# Seconds between looks at what others, or the pipeline, have done, and at how far the film is.
 OTHERS_EVERY, FILM_EVERY = 2.0, 0.4
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What all pages of a server share: the videos by id, the most suspicious first, and who films them."""
-
-    workspace: Workspace
-    videos: dict[str, FittedVideo]
-    films: FilmMaker
 
 
 class QueueTab:
@@ -53,7 +43,9 @@ class QueueTab:
         self._desk = desk
         self._reviewer = reviewer
         self._active = active
-        self._queue = ReviewQueue(tuple(desk.videos)).with_verdicts(_holding(desk.workspace)).at_next_open()
+        # Those that the queue speaks of, also while the desk has others already.
+        self._videos = desk.videos
+        self._queue = ReviewQueue(tuple(self._videos)).with_verdicts(_holding(desk.workspace)).at_next_open()
         self._seen = _changed_at(desk.workspace)
         self._filmed: str | None = None
         self._video: ui.video | None = None
@@ -67,7 +59,7 @@ class QueueTab:
             with ui.column().classes("grow min-w-0 w-full gap-3"):
                 self._build_video()
         ui.keyboard(self._on_key, repeating=False, ignore=["input", "textarea", "select"])
-        ui.timer(OTHERS_EVERY, self._look_at_others)
+        ui.timer(OTHERS_EVERY, self._look_around)
         ui.timer(FILM_EVERY, self._show_film)
         self._show()
 
@@ -140,13 +132,39 @@ class QueueTab:
         """Write to the file of verdicts, and read what holds then; None, and a word to the reviewer, if it failed."""
         try:
             said = await run.io_bound(write, *arguments, **options)
-            self._queue = self._queue.with_verdicts(await run.io_bound(_holding, self._desk.workspace))
+            holding = await run.io_bound(_holding, self._desk.workspace)
         except DeepExp3DError as error:
             ui.notify(str(error), type="negative", multi_line=True, timeout=10_000)
             return None
+        # The reviewer may have gone to another video while the disk was busy.
+        self._queue = self._queue.with_verdicts(holding)
         if said is None:
             ui.notify(f"There is no verdict by {self._reviewer()} to take back.")
         return said
+
+    async def _look_around(self) -> None:
+        """Show what has been fitted, and what has been said, since the last look."""
+        await run.io_bound(self._desk.follow)
+        self._follow_fits()
+        await self._look_at_others()
+
+    def _follow_fits(self) -> None:
+        """Take the fits that there are by now; the reviewer stays at the same video, with the reason begun."""
+        if self._videos is self._desk.videos or self._turn.locked():
+            return
+        seen = self._videos[self._queue.current]
+        self._videos = self._desk.videos
+        self._queue = self._queue.with_order(tuple(self._videos))
+        video = self._videos[self._queue.current]
+        if (video.track_id, video.fingerprint) == (seen.track_id, seen.fingerprint):
+            self._show_reasons(video)
+            self._show_list()
+            self._show_verdict()
+            return
+        reason = self._reason.value
+        self._show()
+        if video.track_id == seen.track_id:
+            self._reason.set_value(reason)
 
     async def _look_at_others(self) -> None:
         """Show what other reviewers, or a person with an editor, have written since."""
@@ -155,10 +173,11 @@ class QueueTab:
             return
         self._seen = changed
         try:
-            self._queue = self._queue.with_verdicts(await run.io_bound(_holding, self._desk.workspace))
+            holding = await run.io_bound(_holding, self._desk.workspace)
         except DeepExp3DError as error:
             ui.notify(str(error), type="negative", multi_line=True, timeout=10_000)
             return
+        self._queue = self._queue.with_verdicts(holding)
         self._show_list()
         self._show_verdict()
 
@@ -167,16 +186,10 @@ class QueueTab:
         self._show()
 
     def _show(self) -> None:
-        video = self._desk.videos[self._queue.current]
+        video = self._videos[self._queue.current]
         self._title.set_text(video.track_id)
         self._reason.set_value("")
-        self._reasons.clear()
-        with self._reasons:
-            self._verdict = ui.label().classes("text-sm font-medium").props("data-testid=verdict")
-            for reason in video.suspicion.reasons or ("nothing stands out",):
-                ui.label(reason[0].upper() + reason[1:]).classes("text-sm").props("data-testid=suspicion")
-        about = [video.subject, f"{video.frames} frames", f"suspicion {video.suspicion.score:.1f}"]
-        self._about.set_text(" · ".join(text for text in about if text))
+        self._show_reasons(video)
         self._filmed = None
         self._video = None
         self._film_place.clear()
@@ -184,6 +197,15 @@ class QueueTab:
         self._show_film()
         self._show_list()
         self._show_verdict()
+
+    def _show_reasons(self, video: FittedVideo) -> None:
+        self._reasons.clear()
+        with self._reasons:
+            self._verdict = ui.label().classes("text-sm font-medium").props("data-testid=verdict")
+            for reason in video.suspicion.reasons or ("nothing stands out",):
+                ui.label(reason[0].upper() + reason[1:]).classes("text-sm").props("data-testid=suspicion")
+        about = [video.subject, f"{video.frames} frames", f"suspicion {video.suspicion.score:.1f}"]
+        self._about.set_text(" · ".join(text for text in about if text))
 
     def _show_course(self, video: FittedVideo) -> None:
         try:
@@ -201,8 +223,8 @@ class QueueTab:
         if self._filmed == self._queue.current:
             return
         ahead = self._queue.stepped(1).at_next_open().current
-        self._desk.films.film(self._desk.videos[ahead])
-        film = self._desk.films.film(self._desk.videos[self._queue.current])
+        self._desk.films.film(self._videos[ahead])
+        film = self._desk.films.film(self._videos[self._queue.current])
         self._film_text.set_text(f"The film is being drawn: {film.share:.0%}")
         self._waiting.set_visibility(film.path is None and not film.error)
         self._film_share.set_value(film.share)
@@ -246,7 +268,7 @@ class QueueTab:
             with ui.item_section().classes("min-w-0"):
                 ui.item_label(name).props("lines=1").classes("text-sm")
             with ui.item_section().props("side").classes("pl-2"):
-                ui.label(f"{self._desk.videos[name].suspicion.score:.1f}").classes("text-xs tabular-nums")
+                ui.label(f"{self._videos[name].suspicion.score:.1f}").classes("text-xs tabular-nums")
 
 
 _PAST = {"keep": "Kept", "prune": "Pruned"}

@@ -11,7 +11,7 @@ from assets.landmarks import detect_landmarks
 from assets.pruned_videos import prune_videos
 from assets.raw_videos import describe_raw_videos
 from assets.reconstructions import fit_reconstructions
-from assets.review_queue import course_of, draw_film, film_path, fitted_videos
+from assets.review_queue import course_of, draw_film, film_path, fits_version, fitted_videos
 from assets.tracked_landmarks import track_landmarks
 from assets.workspace import Workspace
 from models.errors import DeepExp3DError, FittingError
@@ -66,6 +66,20 @@ def test_a_damaged_ledger_of_figures_is_made_anew(project):
 def test_without_any_fit_the_error_says_what_to_run(new_project, tmp_path):
     with pytest.raises(DeepExp3DError, match="no manifest yet"):
         fitted_videos(new_project(tmp_path / "project"))
+
+
+def test_a_video_that_was_taken_out_is_not_in_the_queue(project):
+    (project.data("incoming") / "clip1.mp4").unlink()
+    describe_raw_videos(project)
+    assert sorted(video.video.name for video in fitted_videos(project)) == ["clip0.mp4", "clip2.mp4"]
+
+
+def test_the_version_of_the_fits_changes_with_them_and_only_then(project):
+    before = fits_version(project)
+    fitted_videos(project)
+    assert fits_version(project) == before
+    fit_reconstructions(project)
+    assert fits_version(project) != before
 
 
 def test_a_film_has_as_many_frames_as_wanted_at_the_videos_own_pace(project):

@@ -9,15 +9,18 @@ import pytest
 
 from assets import depth_maps
 from assets.bu3dfe_scans import gather_scans, load_scans
-from assets.depth_maps import make_depth_maps
+from assets.depth_maps import make_depth_maps, with_needed_reconstructions
 from assets.rgbd_evaluation import evaluate_pipelines
 from assets.rgbd_networks import train_networks
 from assets.stage import skip_reason
 from models.rgbd.persistence import load_pipeline
 from models.rgbd.samples import RgbdSamples
+from tests.models.rgbd.made_up_samples import made_up_samples
 from tests.models.rgbd.stand_in_backbone import stand_in_backbone
 from tests.models.rgbd.test_scan_datasets import write_scan
 
+# The paper's and, beyond it, what DeepExp3D reconstructs of photographs.
+PIPELINES = ("depth", "rgb_resnet50", "rgb_resnet50_expression", "fusion_reconstructed_resnet50")
 STAGES = (gather_scans, make_depth_maps, train_networks, evaluate_pipelines)
 
 
@@ -26,7 +29,7 @@ def project(new_project, tmp_path_factory):
     """A project in which rendered people have gone the whole way, one scan of them broken; and what stages told."""
     workspace = new_project(
         tmp_path_factory.mktemp("rgbd") / "project",
-        **{"rgbd_networks.pipelines": ["depth", "rgb_resnet50"], "bu3dfe_scans.rendered.people": 4},
+        **{"rgbd_networks.pipelines": list(PIPELINES), "bu3dfe_scans.rendered.people": 4},
     )
     with pytest.MonkeyPatch.context() as patch:
         for module in ("models.rgbd.backbones", "models.rgbd.evaluation"):
@@ -126,6 +129,22 @@ def test_pairs_that_are_finished_are_not_made_again(project, monkeypatch):
     assert workspace.data("depth_maps", "samples.npz").read_bytes() == before
 
 
+def test_photographs_are_reconstructed_where_a_pipeline_learns_from_that(project, monkeypatch):
+    workspace, told = project
+    samples = RgbdSamples.load(workspace.data("depth_maps", "samples.npz"))
+    assert samples.expression.any(axis=1).mean() > 0.9
+    assert samples.reconstructed_depth.any(axis=(1, 2)).mean() > 0.9
+    assert told["make_depth_maps"].metadata["reconstructions of the photographs"]
+    metrics = json.loads(workspace.data("rgbd_evaluation", "metrics.json").read_text())
+    pairs = {(one["first"][0], one["second"][0]) for one in metrics["differences"]}
+    assert pairs == {(further, "rgb_resnet50") for further in PIPELINES[2:]}
+    monkeypatch.setattr("models.expression.predictor.Predictor.load", lambda *_, **__: pytest.fail("not needed"))
+    plain, problems = with_needed_reconstructions(
+        workspace, made_up_samples(1), ["depth", "rgb_vgg19"], backend="mediapipe", workers=1
+    )
+    assert (plain.expression, problems) == (None, ())
+
+
 def test_networks_come_back_from_their_files_and_are_registered(project):
     import mlflow
     import onnxruntime
@@ -147,7 +166,7 @@ def test_the_evaluation_leaves_out_who_lacks_an_expression_and_says_so(project):
     metrics = json.loads(workspace.data("rgbd_evaluation", "metrics.json").read_text())
     assert metrics["synthetic"]
     assert (metrics["people"], metrics["repeats"]) == (3, 1)
-    assert [one["pipeline"] for one in metrics["results"]] == ["depth", "rgb_resnet50"]
+    assert [one["pipeline"] for one in metrics["results"]] == list(PIPELINES)
     assert any("1 of 48 scans were left out" in problem for problem in metrics["problems"])
     assert any("the paper's after 1000" in problem for problem in metrics["problems"])
     assert "published" not in told["evaluate_pipelines"].metadata["accuracy, %"].columns

@@ -8,6 +8,7 @@ import pytest
 
 from assets.workspace import Workspace
 from benchmarks.pipeline_overhead.cluster import _Watch
+from benchmarks.pipeline_overhead.orchestration import page_seconds
 from benchmarks.pipeline_overhead.project import _there_and_back, make_project, write_copies
 from models.video.decoding import probe, read_frames
 from models.video.manifest import describe_video
@@ -28,6 +29,11 @@ def test_copies_differ_in_content_and_not_in_pictures(clip, tmp_path):
     for copy in copies:
         assert probe(copy).damage == ""
         np.testing.assert_array_equal([frame.image for frame in read_frames(copy, max_side=64)], expected)
+
+
+def test_where_there_is_no_browser_the_page_is_left_out_and_that_is_said(tmp_path, capsys):
+    assert page_seconds(make_project(tmp_path / "project", {}), chromium=None, picture=None) == {}
+    assert "Chromium" in capsys.readouterr().out
 
 
 def test_frames_go_there_and_back():

@@ -5,17 +5,51 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 
 from assets.storage import Storage
+from orchestration.storage import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 MANIFESTS = [path for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")) if path.name != "dagster-values.yaml"]
 # Of the operator's own kind; the pods in it are checked like any others.
 CUSTOM = {"RayCluster", "Kustomization"}
+
+
+def of_names(required: dict, optional: dict | None = None) -> dict:
+    """Schema of an object that has these names, some of them in any case, and no others."""
+    properties = required | (optional or {})
+    return {"type": "object", "required": [*required], "properties": properties, "additionalProperties": False}
+
+
+COUNT, TEXT = {"type": "integer", "minimum": 0}, {"type": "string"}
+START_PARAMETERS = {"type": "object", "additionalProperties": TEXT}
+# What ray.io/v1 requires, and of what it allows the names that are used here: no package has the operator's own schema.
+# The pods and the autoscaler's variables in it are checked as Kubernetes' own.
+RAY_CLUSTER = of_names(
+    {"apiVersion": {"const": "ray.io/v1"}, "kind": {"const": "RayCluster"}, "metadata": of_names({"name": TEXT})}
+    | {
+        "spec": of_names(
+            {"headGroupSpec": of_names({"template": {"type": "object"}}, {"rayStartParams": START_PARAMETERS})},
+            {
+                "rayVersion": TEXT,
+                "enableInTreeAutoscaling": {"type": "boolean"},
+                "autoscalerOptions": of_names({}, {"env": {"type": "array"}}),
+                "workerGroupSpecs": {
+                    "type": "array",
+                    "items": of_names(
+                        {"groupName": TEXT, "minReplicas": COUNT, "maxReplicas": COUNT, "template": {"type": "object"}},
+                        {"replicas": COUNT, "rayStartParams": START_PARAMETERS},
+                    ),
+                },
+            },
+        )
+    }
+)
 
 
 def documents(path: Path) -> list[dict]:
@@ -61,13 +95,52 @@ def test_manifests_are_what_kubernetes_takes(path):
             kubernetes_validate.validate(document, "1.37", strict=True)
 
 
-def test_pods_of_the_ray_cluster_are_what_kubernetes_takes():
+def ray_cluster() -> dict:
     (cluster,) = documents(DEPLOY / "kubernetes" / "ray-cluster.yaml")
-    groups = [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
-    for group in groups:
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}, "spec": group["template"]["spec"]}
+    return cluster["spec"]
+
+
+def ray_pods() -> list[dict]:
+    """The specifications of its pods; the autoscaler, a container that the operator adds to the head's, by itself."""
+    groups = [ray_cluster()["headGroupSpec"], *ray_cluster()["workerGroupSpecs"]]
+    autoscaler = {"name": "autoscaler", "image": "deepexp3d", "env": ray_cluster()["autoscalerOptions"]["env"]}
+    return [group["template"]["spec"] for group in groups] + [{"containers": [autoscaler]}]
+
+
+def test_the_ray_cluster_is_what_its_operator_takes():
+    (cluster,) = documents(DEPLOY / "kubernetes" / "ray-cluster.yaml")
+    jsonschema.validate(cluster, RAY_CLUSTER)
+    groups = ray_cluster()["workerGroupSpecs"]
+    assert len({group["groupName"] for group in groups}) == len(groups)
+    assert all(group["minReplicas"] <= group["replicas"] <= group["maxReplicas"] for group in groups)
+
+
+def test_pods_of_the_ray_cluster_are_what_kubernetes_takes():
+    for spec in ray_pods():
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}, "spec": spec}
         kubernetes_validate.validate(pod, "1.37", strict=True)
-        assert all(isinstance(value, str) for value in group["rayStartParams"].values())
+
+
+def test_whatever_speaks_to_ray_shows_the_token_of_the_secret():
+    wanted = [
+        {"name": "RAY_AUTH_MODE", "value": "token"},
+        {"name": "RAY_AUTH_TOKEN", "valueFrom": {"secretKeyRef": {"name": "deepexp3d", "key": "RAY_AUTH_TOKEN"}}},
+    ]
+    (values,) = documents(DEPLOY / "kubernetes" / "dagster-values.yaml")
+    (code,) = values["dagster-user-deployments"]["deployments"]
+    containers = [container for pod in ray_pods() for container in pod["containers"]]
+    for container in [*containers, code]:
+        assert [entry for entry in container["env"] if entry["name"].startswith("RAY_AUTH")] == wanted, container[
+            "name"
+        ]
+
+
+def test_the_guide_makes_every_key_of_the_secret_that_is_asked_for():
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    texts = [path.read_text() for path in (DEPLOY / "kubernetes").glob("*.yaml")]
+    asked_for = {key for text in texts for key in re.findall(r"secretKeyRef: \{name: deepexp3d, key: ([\w-]+)\}", text)}
+    assert {"PGPASSWORD", "RAY_AUTH_TOKEN"} <= asked_for
+    assert [key for key in asked_for if f"--from-literal={key}=" not in guide] == []
 
 
 def test_the_kustomization_names_every_manifest():
@@ -123,14 +196,14 @@ def test_everything_is_published_to_this_machine_alone():
 
 
 def test_no_secret_stands_in_a_file():
-    secret = re.compile(r"password|secret_access_key|access_key_id", re.IGNORECASE)
+    secret = re.compile(r"password|secret_access_key|access_key_id|token", re.IGNORECASE)
     for service in compose()["services"].values():
         for name, value in service.get("environment", {}).items():
             assert not secret.search(name) or value.startswith("${"), name
     for path in MANIFESTS:
         assert "stringData" not in path.read_text()
         assert [document for document in documents(path) if document["kind"] == "Secret"] == []
-        for name, entry in re.findall(r"name: (\S*(?:PASSWORD|KEY)\S*)\n\s+(\w+):", path.read_text()):
+        for name, entry in re.findall(r"name: (\S*(?:PASSWORD|KEY|TOKEN)\S*)\n\s+(\w+):", path.read_text()):
             assert entry == "valueFrom", name
 
 
@@ -149,6 +222,23 @@ def test_the_chart_is_given_a_launcher_and_arguments_that_exist():
     (code,) = values["dagster-user-deployments"]["deployments"]
     assert code["dagsterApiGrpcArgs"] == ["--module-name", "orchestration.definitions"]
     assert code["volumes"][0]["persistentVolumeClaim"]["claimName"] == code["volumes"][0]["name"] == "project"
+
+
+def test_the_chart_s_instance_frees_places_of_killed_runs_and_looks_at_freshness():
+    (values,) = documents(DEPLOY / "kubernetes" / "dagster-values.yaml")
+    monitoring = values["dagsterDaemon"]["runMonitoring"]
+    assert monitoring["enabled"] == SETTINGS["run_monitoring"]["enabled"]
+    assert monitoring["freeSlotsAfterRunEndSeconds"] == SETTINGS["run_monitoring"]["free_slots_after_run_end_seconds"]
+    # The chart knows the rest of Dagster's settings by their own names.
+    assert values["additionalInstanceConfig"] == {"freshness": SETTINGS["freshness"]}
+
+
+def test_both_deployments_set_up_storage_and_with_it_the_limit_of_trainings():
+    prepare = compose()["services"]["prepare"]["command"]
+    job = next(one for one in documents(DEPLOY / "kubernetes" / "project.yaml") if one["kind"] == "Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    for command in (prepare, container["command"]):
+        assert "-m orchestration.storage --create-buckets" in " ".join(command)
 
 
 def test_dagster_finds_the_code_where_compose_starts_it():

@@ -4,10 +4,15 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from models.emotion import stress_settings
 from models.emotion.labels import EMOTIONS
+from models.emotion.settings import PICK_SEED, SEED, SearchSettings
+from models.errors import DatasetError
 from orchestration.command_line import app
 
 
@@ -47,7 +52,16 @@ def one_error(result) -> str:
 def test_a_folder_gives_a_table_and_files_and_the_same_again_from_its_folds(command, kdef, tmp_path):
     out, again = tmp_path / "out", tmp_path / "again.json"
     result = command(
-        "kdef_frontal", "--root", kdef, "--features", "deepexp3d", "--features", "shared_fit", "--out", out
+        "kdef_frontal",
+        "--root",
+        kdef,
+        "--features",
+        "deepexp3d",
+        "--features",
+        "shared_fit",
+        "--out",
+        out,
+        *("--repeats", 2),
     )
     assert result.exit_code == 0, result.output
     assert "KDEF, frontal: 21 rendered photographs of 3 people" in result.stdout
@@ -111,3 +125,119 @@ def test_a_wrong_folder_is_said_in_a_line(command, tmp_path):
 def test_folds_that_cannot_be_read_are_said_in_a_line(command, kdef, tmp_path):
     (tmp_path / "folds.json").write_text("nothing")
     assert "folds.json" in one_error(command("kdef_frontal", "--root", kdef, "--folds", tmp_path / "folds.json"))
+
+
+@pytest.fixture
+def asked_for(monkeypatch):
+    """What evaluations were asked for: each opened benchmark with the settings, none of which is computed."""
+    found = []
+
+    def compare(opened, features, protocols, **options):
+        found.append((opened, list(features), list(protocols), options))
+        raise DatasetError("enough is known")
+
+    monkeypatch.setattr("models.emotion.benchmark_evaluation.compare_features", compare)
+    return found
+
+
+def put_photographs(root: Path, people: int = 6) -> None:
+    """Grey pictures, called as KDEF's frontal ones of both sessions are."""
+    for stem in (f"{session}F{person:02d}" for session in "AB" for person in range(1, people + 1)):
+        (root / stem).mkdir(parents=True)
+        for code in ("NE", "AN", "DI", "AF", "HA", "SA", "SU"):
+            cv2.imwrite(str(root / stem / f"{stem}{code}S.JPG"), np.full((8, 8, 3), 90, np.uint8))
+
+
+def test_the_pipeline_evaluates_the_photographs_that_the_command_does(new_project, tmp_path, asked_for, monkeypatch):
+    from assets.benchmark_images import gather_benchmark_images
+    from assets.emotion_classifier import train_emotion_classifier
+
+    workspace = new_project(tmp_path / "project")
+    root = workspace.data("datasets", "kdef")
+    put_photographs(root)
+    gather_benchmark_images(workspace, "kdef_frontal")
+    vectors = np.zeros((42, 28))
+    monkeypatch.setattr("assets.emotion_classifier.load_vectors", lambda *_: vectors)
+    with pytest.raises(DatasetError, match="enough is known"):
+        train_emotion_classifier(workspace, "kdef_frontal")
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(workspace.root))
+    CliRunner().invoke(app, ["evaluate", "kdef_frontal", "--root", str(root), "--repeats", "1"])
+    (staged, *_, of_stage), (commanded, *_, of_command) = asked_for
+    assert len(staged.names) == 42
+    assert staged.names == commanded.names
+    assert of_stage["seed"] == of_command["seed"]
+    assert of_stage["settings"] == of_command["settings"]
+
+
+def test_a_seed_that_is_asked_for_picks_and_splits(command, asked_for, tmp_path):
+    put_photographs(tmp_path / "KDEF")
+    picks = {}
+    for seed in (1, 2, 1):
+        command("kdef_frontal", "--root", tmp_path / "KDEF", "--seed", seed)
+        opened, *_, options = asked_for.pop()
+        assert options["seed"] == seed
+        assert picks.setdefault(seed, opened.names) == opened.names
+    assert picks[1] != picks[2]
+
+
+def test_seeds_without_a_project_are_those_of_the_projects_parameters():
+    from assets.params import load_params
+
+    params = load_params(Path(__file__).resolve().parents[2] / "params.yaml")
+    assert (params.benchmark_images.seed, params.emotion_classifier.seed) == (PICK_SEED, SEED)
+    assert params.stress_detection.seed == stress_settings.SEED
+    assert params.stress_detection.protocol == stress_settings.StressSettings()
+    assert params.emotion_classifier.search == SearchSettings()
+
+
+def test_outside_of_a_project_the_defaults_hold(asked_for, tmp_path, monkeypatch):
+    put_photographs(tmp_path / "KDEF")
+    monkeypatch.delenv("DEEPEXP3D_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["evaluate", "kdef_frontal", "--root", "KDEF", "--workers", "1"])
+    assert "enough is known" in one_error(result)
+    (opened, *_, options) = asked_for[0]
+    assert (opened.seed, options["seed"]) == (PICK_SEED, SEED)
+    assert options["settings"].search == SearchSettings()
+
+
+@pytest.mark.parametrize("place", ["folder", "file/below.json"])
+def test_a_place_for_figures_that_is_of_no_use_is_refused_before_the_work(command, asked_for, tmp_path, place):
+    put_photographs(tmp_path / "KDEF")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    line = one_error(command("kdef_frontal", "--root", tmp_path / "KDEF", "--json", tmp_path / place))
+    assert place in line
+    assert asked_for == []
+
+
+def test_a_file_in_place_of_the_results_folder_is_refused_before_the_work(command, asked_for, tmp_path):
+    put_photographs(tmp_path / "KDEF")
+    (tmp_path / "results").write_text("")
+    line = one_error(command("kdef_frontal", "--root", tmp_path / "KDEF", "--out", tmp_path / "results"))
+    assert "results: is a file, and a folder is to be written" in line
+    assert asked_for == []
+
+
+def test_figures_that_cannot_be_written_in_the_end_are_on_the_screen_already(command, monkeypatch, tmp_path):
+    put_photographs(tmp_path / "KDEF")
+    monkeypatch.setattr("models.emotion.benchmark_evaluation.compare_features", lambda *_, **__: ["figures"])
+    monkeypatch.setattr("models.emotion.benchmark_tables.results_text", lambda results: "the table")
+
+    def broken(results, path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("models.emotion.benchmark_files.write_figures", broken)
+    result = command("kdef_frontal", "--root", tmp_path / "KDEF", "--json", tmp_path / "figures.json")
+    assert "figures.json: cannot be written (Permission denied)" in one_error(result)
+    assert "the table" in result.stdout
+
+
+@pytest.mark.parametrize("benchmark", ["kdef_frontal", "srd15"])
+def test_recorded_landmarks_are_refused_in_a_line(command, tmp_path, benchmark):
+    put_photographs(tmp_path / "KDEF", people=4)
+    (tmp_path / "KDEF" / "SRD15").mkdir()
+    (tmp_path / "KDEF" / "SRD15" / "manifest.csv").write_text("video,subject,phase,task,label\na.mp4,s1,2,t,stress\n")
+    root = tmp_path / "KDEF" / ("SRD15" if benchmark == "srd15" else "")
+    line = one_error(command(benchmark, "--root", root, "--backend", "recorded"))
+    assert "choose the backend mediapipe or face-alignment" in line

@@ -61,21 +61,32 @@ def test_a_manifest_gives_a_table_and_files_and_videos_are_read_once(command, vi
     result = command.run("srd15", "--root", videos, "--out", out, "--json", tmp_path / "stress.json", "--repeats", 1)
     assert result.exit_code == 0, result.output
     assert "Emotional recall" in result.stdout
-    assert "86.70" in result.stdout
+    assert "86.70" not in result.stdout, "five people are not SRD'15's"
+    assert "±" not in result.stdout, "a single repeat has no deviation"
     told = json.loads((tmp_path / "stress.json").read_text())
     assert told == json.loads((out / "metrics.json").read_text())
     assert told["average"]["video_majority"]["mean"] > 0.9
+    assert (told["synthetic"], told["repeats"], told["benchmark"]) == (False, 1, "srd15")
+    assert told["versions"]["network"].startswith("deepexp3d-small")
+    assert told["machine"]["processors"] > 0
     assert len(command.read) == 20
     command.read.clear()
     again = command.run("srd15", "--root", videos, "--out", out, "--repeats", 1)
     assert again.stdout == result.stdout
     assert command.read == []
+    folds = tmp_path / "stress-folds-subject.json"
+    assert folds.read_text() == (out / "metrics-folds-subject.json").read_text()
+    by_folds = command.run("srd15", "--root", videos, "--out", out, "--folds", folds, "--seed", 77)
+    assert by_folds.stdout == result.stdout
 
 
-def test_options_for_photographs_are_refused(command, videos):
-    result = command.run("srd15", "--root", videos, "--protocol", "subject")
+@pytest.mark.parametrize(
+    "option", [("--protocol", "subject"), ("--without-face", "leave-out"), ("--pipeline", "depth")]
+)
+def test_options_for_photographs_and_scans_are_refused(command, videos, option):
+    result = command.run("srd15", "--root", videos, *option)
     assert result.exit_code == 1
-    assert "has one protocol; leave out --features, --protocol and --folds" in result.stderr
+    assert "leave out --features, --protocol, --pipeline and --without-face" in result.stderr
 
 
 def test_a_folder_without_a_manifest_is_told_in_a_line(command, tmp_path):

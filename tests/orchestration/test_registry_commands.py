@@ -56,9 +56,10 @@ def test_nothing_waits_where_everything_was_delivered(project):
     assert deepexp3d(project, "upload").stdout == "nothing waits\n"
 
 
-def test_a_champion_that_there_is_not_is_one_line(new_project, tmp_path):
+@pytest.mark.parametrize("command", [("predict", "photo.jpg"), ("evaluate", "kdef_frontal", "--root", ".")])
+def test_a_champion_that_there_is_not_is_one_line(new_project, tmp_path, command):
     empty = new_project(tmp_path / "project")
-    result = deepexp3d(empty, "predict", "photo.jpg", "--model", CHAMPION)
+    result = deepexp3d(empty, *command, "--model", CHAMPION)
     assert result.exit_code == 1
     assert "has no champion" in result.stderr
     assert "make run" in result.stderr

@@ -10,8 +10,10 @@ import dagster as dg
 import pytest
 
 from assets.training import TRAINING_POOL
+from assets.workspace import Workspace
 from orchestration.run import OWN_TAG, dagster_instance, end_killed_runs
-from tests.workspace_fixture import make_project
+from orchestration.storage import main as set_up_storage
+from tests.workspace_fixture import ROOT, make_project
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -48,8 +50,7 @@ def project(tmp_path, monkeypatch):
 
 
 def start(said: Path, seconds: float) -> subprocess.Popen:
-    root = Path(__file__).resolve().parents[2]
-    return subprocess.Popen([sys.executable, "-c", TRAINING, str(said), str(seconds)], cwd=root, env=dict(os.environ))
+    return subprocess.Popen([sys.executable, "-c", TRAINING, str(said), str(seconds)], cwd=ROOT, env=dict(os.environ))
 
 
 def wait_for(said: Path, text: str, process: subprocess.Popen) -> None:
@@ -60,12 +61,40 @@ def wait_for(said: Path, text: str, process: subprocess.Popen) -> None:
         time.sleep(0.1)
 
 
-def test_both_trainings_of_the_network_are_in_the_pool():
+def stages_on_a_device() -> set[str]:
+    """Stages that are told in `params.yaml` which device to run on."""
+    workspace = Workspace.open(ROOT)
+    parameters = workspace.params.model_dump(mode="json")
+    told = {
+        name: {key: parameters[key] for key in stage.get("params", [])} for name, stage in workspace.pipeline.items()
+    }
+    return {name for name, sections in told.items() if {"device", "devices"} & keys_below(sections)}
+
+
+def keys_below(section) -> set[str]:
+    if not isinstance(section, dict):
+        return set()
+    return set(section).union(*map(keys_below, section.values()))
+
+
+def test_where_storage_is_set_up_and_nothing_else_the_pool_has_its_limit(tmp_path, monkeypatch):
+    workspace = make_project(tmp_path)
+    home = workspace.path(".dagster")
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(workspace.root))
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    assert set_up_storage([]) == 0
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        (limit,) = instance.event_log_storage.get_pool_limits()
+    assert (limit.name, limit.limit) == (TRAINING_POOL, workspace.params.retraining.at_once)
+
+
+def test_what_can_train_on_a_gpu_is_in_the_pool_and_nothing_else_is():
     from orchestration.definitions import defs
 
     graph = defs.resolve_asset_graph()
-    for name in ("deepexp3d", "deepexp3d_finetuned"):
-        assert graph.get(dg.AssetKey(name)).pools == {TRAINING_POOL}
+    pooled = {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).pools}
+    assert pooled == stages_on_a_device()
+    assert all(graph.get(dg.AssetKey(name)).pools == {TRAINING_POOL} for name in pooled)
 
 
 def test_a_training_waits_for_another_to_end_and_takes_the_place_of_a_killed_one(project, tmp_path):

@@ -66,14 +66,31 @@ def read_kdef(root: Path, verify: bool = False) -> DatasetContents:
                 )
             )
     inspection.note("Images that are not called as those of KDEF are", unknown)
+    _note_missing(inspection)
+    return inspection.contents(verify)
+
+
+def _note_missing(inspection: Inspection) -> None:
+    """Note people, sessions and angles of which nothing is there, and the single photographs that lack among others.
+
+    Frontal ones come first: most benchmarks take no others.
+    """
+    if not inspection.photographs:
+        return
     found = {(shown.moment, shown.view) for shown in inspection.photographs}
+    people = {shown.subject for shown in inspection.photographs}
+    sessions = {shown.take for shown in inspection.photographs}
+    views = {shown.view for shown in inspection.photographs}
+    everybody = ["".join(parts) for parts in itertools.product("FM", _NUMBERS)]
+    inspection.note("Angles without any photograph", (angle for angle, view in _VIEWS.items() if view not in views))
+    inspection.note("Sessions without any photograph", (session for session in "AB" if session not in sessions))
+    inspection.note("People without any photograph", (person for person in everybody if person not in people))
     inspection.note(
-        "Photographs that are missing",
+        "Photographs that are missing of people who are there",
         (
-            f"{moment}{angle}"
-            for moment in map("".join, itertools.product("AB", "FM", _NUMBERS, _EMOTIONS))
-            for angle, view in _VIEWS.items()
-            if (moment, view) not in found
+            f"{session}{person}{emotion}{angle}"
+            for angle, view in sorted(_VIEWS.items(), key=lambda item: abs(item[1]))
+            for session, person, emotion in itertools.product(sorted(sessions), sorted(people), _EMOTIONS)
+            if view in views and (f"{session}{person}{emotion}", view) not in found
         ),
     )
-    return inspection.contents(verify)

@@ -2,7 +2,7 @@
 
     root/happy/anna__01.jpg       the folder names the emotion; what stands before "__", if anything, the person
     root/manifest.csv             columns path (relative to root), label, and, if known, subject, view (degrees),
-                                  moment, take, split, gender, ethnicity, age
+                                  moment, take, split (train, validation, test), gender, ethnicity, age
 
 Names of emotions are understood in any case and in the usual variants (anger, happiness, ...).
 """
@@ -23,6 +23,11 @@ from models.expression.images import IMAGE_SUFFIXES
 MANIFEST = "manifest.csv"
 
 _ATTRIBUTES = ("gender", "ethnicity", "age")
+_SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "development", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 _CONTEMPT = ("contempt", "contemptuous", "co")
 
 
@@ -38,8 +43,8 @@ def read_manifest(root: Path, verify: bool = False, name: str = "manifest") -> D
     Raises
     ------
     DatasetError
-        There is no image, a folder or a row of the manifest names no known emotion, a view is no number, or the
-        manifest lacks a column.
+        There is no image, a folder or a row of the manifest names no known emotion, a view is no number, a split has no
+        known name, or the manifest lacks a column.
     """
     inspection = Inspection(DATASETS[name], root)
     if (root / MANIFEST).is_file():
@@ -102,9 +107,18 @@ def _photograph(path: Path, label: str, row: Mapping[str, str], place: str) -> P
         view=_degrees(cell("view"), place),
         moment=cell("moment"),
         take=cell("take"),
-        split=cell("split"),
+        split=_part(cell("split"), place),
         attributes={column: value for column in _ATTRIBUTES if (value := cell(column))},
     )
+
+
+def _part(split: str | None, place: str) -> str | None:
+    """A part of the set's split by the name that `Photograph` has for it."""
+    if split is None:
+        return None
+    if split.lower() not in _SPLITS:
+        raise DatasetError(f"{place}: no split is called '{split}'; use train, validation or test, or leave it empty.")
+    return _SPLITS[split.lower()]
 
 
 def _degrees(view: str | None, place: str) -> float:

@@ -83,6 +83,7 @@ def all_tables(measured: Measurements) -> tuple[Table, ...]:
         *features_tables(measured),
         class_accuracy_table(measured),
         stress_table(measured),
+        *other_stress_tables(measured),
         expression_error_table(measured),
         view_table(measured),
         *rendered_tables(measured),
@@ -296,7 +297,8 @@ _STRESS_LEVELS = {
 
 def stress_table(measured: Measurements) -> Table:
     """Table IV, with frames and whole videos as measured here."""
-    stress = None if _rendered_stress(measured) else measured.stress
+    stress = measured.stress if measured.stress and _compared_stress(measured.stress) else None
+    mark = "" if stress is None or stress.get("complete", True) else " *"
     rows = []
     for row in published.STRESS:
         result = None
@@ -304,13 +306,13 @@ def stress_table(measured: Measurements) -> Table:
             result = stress["average"] if row.phase is None else stress["phases"].get(row.phase, {}).get("accuracy")
         cells = [_not_run(measured, "stress_detection"), *[Cell(NOTHING, Kind.ABSENT)] * (len(_STRESS_LEVELS) - 1)]
         if result:
-            cells = _stress_cells(result, Kind.MEASURED)
+            cells = _stress_cells(result, Kind.MEASURED, mark)
         numbers = [Cell(f"{value:.2f}", Kind.NUMBER) for value in (row.head_motility, row.dwnet, row.paper)]
         rows.append(Row((Cell(row.name), *numbers, *cells), own=row.phase is None, first=row.phase is None))
     known = {row.phase for row in published.STRESS}
     for phase, result in (stress or {"phases": {}})["phases"].items():
         if phase not in known:
-            cells = _stress_cells(result["accuracy"], Kind.MEASURED)
+            cells = _stress_cells(result["accuracy"], Kind.MEASURED, mark)
             rows.append(Row((Cell(result["title"]), Cell(""), Cell(""), Cell(""), *cells)))
     return Table(
         name="table_4",
@@ -319,7 +321,23 @@ def stress_table(measured: Measurements) -> Table:
         columns=("phase", "head motility [24]", "DWNet1D [27]", published.PAPER, *_STRESS_LEVELS.values()),
         aligned_right=(False, *[True] * 7),
         rows=tuple(rows),
-        notes=tuple(_stress_notes(stress)),
+        notes=(*_stress_notes(stress), *(["* Not of all of the set: see the notes."] if mark else [])),
+    )
+
+
+def other_stress_tables(measured: Measurements) -> tuple[Table, ...]:
+    """Stress in another set than that of Table IV, with nothing published beside it; no table where there is none."""
+    stress = measured.stress
+    if stress is None or stress.get("synthetic") or _compared_stress(stress):
+        return ()
+    return (
+        _stress_alone(
+            stress,
+            name="other_stress",
+            number="Beyond Table IV",
+            title="Accuracy of stress detection on another set than SRD'15, %",
+            kind=Kind.MEASURED,
+        ),
     )
 
 
@@ -450,20 +468,9 @@ def rendered_tables(measured: Measurements) -> tuple[Table, ...]:
             )
         )
     if stress := _rendered_stress(measured):
-        phases = [(result["title"], result["accuracy"]) for result in stress["phases"].values()]
+        title = "Accuracy of stress detection on rendered videos, %"
         tables.append(
-            Table(
-                name="rendered_stress",
-                number="Synthetic",
-                title="Accuracy of stress detection on rendered videos, %",
-                columns=("phase", *_STRESS_LEVELS.values()),
-                aligned_right=(False, *[True] * len(_STRESS_LEVELS)),
-                rows=tuple(
-                    Row((Cell(title), *_stress_cells(accuracy, Kind.SYNTHETIC)))
-                    for title, accuracy in [*phases, ("Average", stress["average"])]
-                ),
-                notes=tuple(_stress_notes(stress)),
-            )
+            _stress_alone(stress, name="rendered_stress", number="Synthetic", title=title, kind=Kind.SYNTHETIC)
         )
     return tuple(tables)
 
@@ -533,12 +540,35 @@ def _rendered_stress(measured: Measurements) -> Mapping[str, Any] | None:
     return measured.stress if measured.stress and measured.stress.get("synthetic") else None
 
 
-def _stress_cells(accuracies: Mapping[str, Mapping[str, float]], kind: Kind) -> list[Cell]:
-    return [_repeated(accuracies[level], kind) for level in _STRESS_LEVELS]
+def _compared_stress(stress: Mapping[str, Any]) -> bool:
+    """Whether figures are of the set that Table IV is of, and not of rendered people or of another set."""
+    return not stress.get("synthetic") and stress.get("compared", published.STRESS_SET) == published.STRESS_SET
 
 
-def _repeated(value: Mapping[str, float], kind: Kind) -> Cell:
-    return Cell(_per_cent(100 * value["mean"], 100 * value["deviation"]), kind)
+def _stress_alone(stress: Mapping[str, Any], *, name: str, number: str, title: str, kind: Kind) -> Table:
+    """Stress by phase, beside which nothing published stands."""
+    phases = [(result["title"], result["accuracy"]) for result in stress["phases"].values()]
+    return Table(
+        name=name,
+        number=number,
+        title=title,
+        columns=("phase", *_STRESS_LEVELS.values()),
+        aligned_right=(False, *[True] * len(_STRESS_LEVELS)),
+        rows=tuple(
+            Row((Cell(phase), *_stress_cells(accuracy, kind)))
+            for phase, accuracy in [*phases, ("Average", stress["average"])]
+        ),
+        notes=tuple(_stress_notes(stress)),
+    )
+
+
+def _stress_cells(accuracies: Mapping[str, Mapping[str, float]], kind: Kind, mark: str = "") -> list[Cell]:
+    return [_repeated(accuracies[level], kind, mark) for level in _STRESS_LEVELS]
+
+
+def _repeated(value: Mapping[str, float], kind: Kind, mark: str) -> Cell:
+    deviation = None if value["deviation"] is None else 100 * value["deviation"]
+    return Cell(_per_cent(100 * value["mean"], deviation) + mark, kind)
 
 
 def _seconds(figures: Mapping[str, float], key: str) -> Cell:

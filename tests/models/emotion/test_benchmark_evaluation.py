@@ -167,6 +167,34 @@ def test_stored_folds_give_the_same_photographs_folds_and_figures(root, opened, 
     assert known_protocols(again, folds) == ["subject"]
 
 
+def with_splits(opened: OpenedBenchmark, split) -> OpenedBenchmark:
+    """The photographs as a manifest's, with the parts that a function of their number says."""
+    named = (replace(one, split=split(place)) for place, one in enumerate(opened.photographs))
+    return replace(opened, benchmark=BENCHMARKS["custom"], photographs=tuple(named))
+
+
+def test_a_validation_part_is_held_out_and_said_to_be(opened):
+    """Whatever it holds changes no answer."""
+    parts = with_splits(opened, lambda place: ("train", "test", "validation")[place // 7 % 3])
+    table = table_of(parts)
+    before = evaluated(parts, table, "paper")
+    held_out = np.array([photograph.split == "validation" for photograph in parts.photographs])
+    table.values[held_out] = 100.0
+    assert evaluated(parts, table, "paper").answers == before.answers
+    assert "28 photographs of the set's validation part are held out" in " ".join(before.problems)
+    assert before.asked == before.confusion.sum() == 28
+    assert before.description == "the set's own split"
+
+
+def test_a_split_with_gaps_is_not_replaced_by_folds_unsaid(opened):
+    gaps = with_splits(opened, lambda place: None if place < 3 else ("train", "test")[place % 2])
+    result = evaluated(gaps, table_of(gaps), "paper")
+    assert "3 of 84 photographs have no split in the manifest" in " ".join(result.problems)
+    assert result.description.startswith("10 stratified folds of photographs")
+    without = with_splits(opened, lambda place: None)
+    assert "manifest" not in " ".join(evaluated(without, table_of(without), "paper").problems)
+
+
 def test_folds_of_another_folder_are_refused_with_counts(root, opened, tmp_path):
     folds = evaluated(opened, table_of(opened)).folds
     (root / "AF01" / "AF01HAS.JPG").unlink()
@@ -178,6 +206,22 @@ def test_folds_of_another_protocol_are_refused(opened):
     folds = evaluated(opened, table_of(opened)).folds
     with pytest.raises(DatasetError, match="drawn for the protocol 'subject'"):
         next(compare_features(opened, ["shared_fit"], ["paper"], folds=folds))
+
+
+def test_folds_of_another_benchmark_are_refused_by_their_name(root, opened):
+    folds = replace(evaluated(opened, table_of(opened)).folds, benchmark="kdef")
+    with pytest.raises(DatasetError, match="drawn for 'kdef', asked for is 'kdef_frontal'"):
+        open_benchmark("kdef_frontal", root, folds=folds)
+
+
+def test_folds_that_do_not_say_whose_they_are_are_known_by_their_photographs(tmp_path, root):
+    """Both sessions of a person are no pick of one of them."""
+    write_set(tmp_path / "both", people=3, sessions="AB")
+    both = open_benchmark("kdef", tmp_path / "both")
+    folds = draw_folds(both.photographs, both.root, both.benchmark.paper, repeats=1, seed=0)
+    with pytest.raises(DatasetError, match=r"21 of 42 photographs that are no part of 'kdef_frontal' \(such as"):
+        open_benchmark("kdef_frontal", tmp_path / "both", folds=folds)
+    assert open_benchmark("kdef", tmp_path / "both", folds=folds).names == both.names
 
 
 def test_what_a_reader_must_know_is_said(opened):
@@ -192,6 +236,39 @@ def test_too_few_people_for_ten_folds_are_said(tmp_path, root):
     problems = " ".join(evaluated(few, table_of(few)).problems)
     assert "Expected 10 folds, made 4: there are 4 photographs of" in problems
     assert "there are 4 people" in problems
+
+
+def test_a_published_figure_beside_a_part_of_the_set_is_marked_and_said_to_be_of_the_whole(opened):
+    without_sad = replace(opened, photographs=tuple(one for one in opened.photographs if one.label != "sad"))
+    result = evaluated(without_sad, table_of(without_sad), "paper")
+    problems = " ".join(result.problems)
+    assert "No photograph is sad: fewer emotions are easier to tell apart." in problems
+    assert (
+        "* The published figure is of the whole set and does not compare with this one: no photograph is sad; "
+        "72 of 490 photographs are here." in problems
+    )
+    assert not result.to_json()["complete"]
+    assert "92.24 ± 0.70 *" in results_text([replace(result, features="deepexp3d")])
+
+
+def test_of_a_whole_set_nothing_is_marked(opened):
+    whole = replace(opened, benchmark=replace(opened.benchmark, expected=84))
+    result = evaluated(whole, table_of(whole), "paper")
+    assert result.complete
+    assert "*" not in results_text([replace(result, features="deepexp3d")])
+
+
+def test_the_papers_protocol_is_repeated_ten_times_where_nobody_asks_for_less(opened):
+    settings = replace(ONE_TRY, repeats=None, search=SearchSettings(evaluations=0, folds=2))
+    tables = {"deepexp3d": table_of(opened)}
+    asked = {
+        protocol: next(compare_features(opened, ["deepexp3d"], [protocol], settings=settings, tables=tables))
+        for protocol in ("paper", "subject")
+    }
+    assert {name: result.folds.repeats for name, result in asked.items()} == {"paper": 10, "subject": 1}
+    assert asked["paper"].deviation is not None
+    text = results_text(list(asked.values()))
+    assert "subject: one repeat, whose deviation is that of its folds; --repeats 10 splits anew" in text
 
 
 def test_identical_photographs_in_different_folds_are_warned_of(root):

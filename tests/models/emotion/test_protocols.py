@@ -7,7 +7,16 @@ import pytest
 
 from models.emotion.datasets.contents import Photograph
 from models.emotion.labels import EMOTIONS
-from models.emotion.protocols import BY_SUBJECT, LEARNED, Folds, Protocol, Splitting, draw_folds, relative_name
+from models.emotion.protocols import (
+    BY_SUBJECT,
+    HELD_OUT,
+    LEARNED,
+    Folds,
+    Protocol,
+    Splitting,
+    draw_folds,
+    relative_name,
+)
 from models.errors import DatasetError
 
 ROOT = Path("set")
@@ -60,11 +69,11 @@ def test_every_repeat_is_split_anew_and_the_same_seed_splits_alike():
 
 
 @pytest.mark.parametrize("protocol", [PUBLISHED, AS_GIVEN])
-def test_the_publisher_s_test_part_is_tested_and_all_else_learned_from(protocol):
+def test_the_publisher_s_test_part_is_tested_the_training_part_learned_from_and_the_other_held_out(protocol):
     given = photographs(split=lambda person: ("train", "validation", "test")[person % 3])
     (row,) = numbers(protocol, given)
-    tested = np.array([photograph.split == "test" for photograph in given])
-    np.testing.assert_array_equal(row, np.where(tested, 0, LEARNED))
+    expected = {"train": LEARNED, "validation": HELD_OUT, "test": 0}
+    np.testing.assert_array_equal(row, [expected[photograph.split] for photograph in given])
 
 
 def test_a_validation_part_is_tested_where_there_is_no_other():
@@ -119,8 +128,9 @@ def test_photographs_are_called_alike_wherever_their_set_lies(tmp_path, monkeypa
     assert names[0] == names[1] == ["a/1.jpg", "fer2013/abc/train/fer0000000.png", "../b/2.jpg"]
 
 
-def test_folds_come_back_from_their_file(tmp_path):
-    folds = draw_folds(photographs(), ROOT, BY_SUBJECT, repeats=3, seed=7)
+@pytest.mark.parametrize("benchmark", ["kdef", None])
+def test_folds_come_back_from_their_file(tmp_path, benchmark):
+    folds = draw_folds(photographs(), ROOT, BY_SUBJECT, repeats=3, seed=7, benchmark=benchmark)
     folds.save(tmp_path / "folds.json")
     assert Folds.load(tmp_path / "folds.json") == folds
     assert folds.repeats == 3

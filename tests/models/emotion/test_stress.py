@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.emotion.protocols import Folds
 from models.emotion.settings import SearchSettings
 from models.emotion.stress import (
     LEVELS,
     SRD15,
+    PublishedSet,
     StressAnswers,
     StressTable,
     accuracies,
@@ -142,7 +144,7 @@ def test_accuracies_are_counted_by_phase_repeat_and_level():
         "video_statistics": 0.5,
     }
     assert (phase.chance_frames, phase.chance_videos) == (0.75, 0.5)
-    assert average["frames"].deviation == 0
+    assert average["frames"].deviation is None, "one repeat has no deviation"
 
 
 def test_too_few_videos_of_a_label_are_told_with_what_was_found():
@@ -160,6 +162,10 @@ def test_too_few_videos_of_a_label_are_told_with_what_was_found():
 def test_settings_that_make_no_sense_are_refused(name, value):
     with pytest.raises(ValueError, match=name):
         replace(QUICK, **{name: value})
+
+
+# A set of as few people as the one below has, for which the paper's figures would be.
+SIX = PublishedSet("SRD'15", subjects=6, videos=36, tasks=1)
 
 
 class Reader:
@@ -220,13 +226,68 @@ def test_a_set_is_evaluated_from_its_manifest(stress_set):
 
 def test_the_table_for_a_terminal_has_published_figures_beside_measured_ones(stress_set):
     root, _, _ = stress_set
-    result = evaluate_stress(root, settings=QUICK, seed=0, predictor=Reader())
+    result = evaluate_stress(root, settings=QUICK, seed=0, predictor=Reader(), published=SIX)
     lines = stress_text(result).splitlines()
     assert [line[:16].strip() for line in lines[1:4]] == ["Emotional recall", "Stressful videos", "Average"]
     assert [line[32:42].strip() for line in lines[1:4]] == ["86.70", "88.83", ""]
+    assert result.to_json()["published"] == {"2": 86.7, "4": 88.83}
     assert f"{100 * result.average['frames'].mean:.2f} ±" in lines[3]
     assert lines[5].startswith("4 folds by subject, repeated 2 times")
-    assert lines[-1] in result.problems
+    assert result.problems == ()
+
+
+def test_figures_of_a_part_of_the_set_are_marked_and_said_to_be(stress_set):
+    root, *_ = stress_set
+    result = evaluate_stress(
+        root, settings=QUICK, seed=0, predictor=Reader(), published=replace(SIX, videos=48, tasks=4)
+    )
+    text = stress_text(result)
+    assert "86.70 *" in text
+    assert "* of all of SRD'15, not of the videos that took part here" in text
+    assert not result.to_json()["complete"]
+
+
+def test_another_set_has_nothing_published_beside_it(stress_set):
+    root, *_ = stress_set
+    result = evaluate_stress(root, settings=QUICK, seed=0, predictor=Reader())
+    assert "86.70" not in stress_text(result)
+    assert "SRD'15 has 24 subjects, the manifest lists 6: it is taken for another set" in result.problems[0]
+    told = result.to_json()
+    assert (told["compared"], told["published"], told["synthetic"]) == (None, {}, False)
+
+
+def test_rendered_videos_are_called_synthetic_and_compared_with_nothing(stress_set):
+    root, *_ = stress_set
+    (root / "SYNTHETIC.txt").write_text("rendered\n")
+    result = evaluate_stress(root, settings=QUICK, seed=0, predictor=Reader(), published=SIX)
+    assert "Synthetic: the videos are rendered" in stress_text(result)
+    assert "86.70" not in stress_text(result)
+    assert result.to_json()["synthetic"] is True
+
+
+def test_stored_folds_give_the_same_answers_with_another_seed(stress_set, tmp_path):
+    root, *_ = stress_set
+    first = evaluate_stress(root, settings=QUICK, seed=3, predictor=Reader())
+    first.drawn.save(tmp_path / "folds.json")
+    again = evaluate_stress(
+        root, settings=replace(QUICK, repeats=1), seed=8, predictor=Reader(), folds=Folds.load(tmp_path / "folds.json")
+    )
+    assert again.to_json() == first.to_json()
+    assert again.drawn == first.drawn
+
+
+def test_folds_that_are_of_other_videos_or_part_a_person_are_refused(stress_set):
+    root, rows, _ = stress_set
+    drawn = evaluate_stress(root, settings=QUICK, seed=3, predictor=Reader()).drawn
+    name = "yes_0_2.mp4"
+    parted = replace(drawn, numbers=drawn.numbers | {name: tuple(1 - fold % 2 for fold in drawn.numbers[name])})
+    with pytest.raises(DatasetError, match="the folds part the videos of s0"):
+        evaluate_stress(root, settings=QUICK, predictor=Reader(), folds=parted)
+    with pytest.raises(DatasetError, match="the folds are of 'kdef'"):
+        evaluate_stress(root, settings=QUICK, predictor=Reader(), folds=replace(drawn, benchmark="kdef"))
+    write_manifest(root, [row for row in rows if row[0] != name])
+    with pytest.raises(DatasetError, match=r"24 videos, of which the manifest lacks 1 \(such as yes_0_2.mp4"):
+        evaluate_stress(root, settings=QUICK, predictor=Reader(), folds=drawn)
 
 
 def test_videos_that_cannot_be_used_are_told_and_the_others_go_on(stress_set):

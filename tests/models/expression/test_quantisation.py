@@ -11,7 +11,7 @@ from models.errors import ImageError, ModelMismatchError, WeightsMissingError
 from models.expression.contract import NetworkContract
 from models.expression.export import export_onnx
 from models.expression.network import ExpressionNetwork, save_network
-from models.expression.quantisation import quantise, relative_mse_increase
+from models.expression.quantisation import dequantised_backbone, quantise, relative_mse_increase
 from models.expression.runtime import NetworkSession, read_contract
 
 
@@ -109,3 +109,16 @@ def test_wrong_calibration_data_are_refused_before_anything_is_written(exported,
 def test_the_increase_of_the_error_is_relative_to_the_original():
     truth = np.zeros((4, 2))
     assert relative_mse_increase(np.full((4, 2), 1.1), np.ones((4, 2)), truth) == pytest.approx(0.21)
+
+
+def test_weights_come_back_from_integers_by_the_names_of_torchs_layers(exported, quantised):
+    exact, found = (dequantised_backbone(path) for path in (exported, quantised))
+    assert exact.keys() == found.keys()
+    assert {"conv1.weight", "layer1.0.conv2.bias", "layer4.0.downsample.0.weight"} <= found.keys()
+    for name, values in exact.items():
+        if name.endswith(".weight"):
+            # Half a step of 127 to either side of zero, for each output channel.
+            step = np.abs(values).max(axis=(1, 2, 3), keepdims=True) / 127
+            assert (np.abs(found[name] - values) <= 0.51 * step).all()
+        else:
+            np.testing.assert_allclose(found[name], values, atol=0.01 * np.abs(values).max() + 1e-6)

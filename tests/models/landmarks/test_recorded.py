@@ -119,3 +119,9 @@ def test_a_file_that_holds_no_landmarks_is_refused_on_loading(tmp_path):
     (tmp_path / "text.npz").write_text("text")
     with pytest.raises(VideoError, match=r"text\.npz"):
         Detections.load(tmp_path / "text.npz")
+
+
+def test_without_a_folder_it_says_which_parameter_names_one():
+    for options in ({}, {"folder": None}):
+        with pytest.raises(NoFaceError, match=r"landmarks: recorded_folder in params\.yaml"):
+            load_backend("recorded", **options)

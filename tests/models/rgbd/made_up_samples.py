@@ -1,5 +1,6 @@
 """Samples whose expressions can be seen in the depth, and less well in the colour, without any face."""
 
+import cv2
 import numpy as np
 
 from models.rgbd.pipelines import CLASSES, DEPTH_SIZE
@@ -29,6 +30,7 @@ def made_up_samples(people: int = 6, intensities: tuple[int, ...] = (3, 4), seed
     return RgbdSamples(
         colour=colour,
         depth=depth.clip(0, 1),
+        depth_image=np.stack([cv2.resize(np.uint8(255 * one.clip(0, 1)), (COLOUR_SIZE, COLOUR_SIZE)) for one in depth]),
         labels=np.array([CLASSES[label] for _, label, _ in rows]),
         subjects=np.array([f"F{person + 1:04d}" for person, _, _ in rows]),
         intensities=np.array([intensity for _, _, intensity in rows]),

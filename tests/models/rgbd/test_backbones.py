@@ -1,13 +1,17 @@
 """Every backbone tells truly where its weights came from."""
 
+import cv2
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 import torchvision
 
 from models.errors import ModelMismatchError, WeightsMissingError
 from models.expression.contract import NetworkContract
-from models.rgbd.backbones import Trunk, load_backbone, pretrained_parameters
+from models.expression.runtime import read_contract
+from models.rgbd.backbones import SHIPPED_RESNET50, Trunk, load_backbone, pretrained_parameters
 from models.rgbd.networks import ColourNetwork
 from models.storage import save_arrays
 
@@ -70,6 +74,63 @@ def test_deepexp3d_stands_in_for_imagenet_at_its_own_resolution_and_says_so(tmp_
     backbone.trunk.layers[0].register_forward_hook(lambda module, given, output: sides.append(given[0].shape[-1]))
     backbone.trunk(torch.zeros(1, 224, 224, 3, dtype=torch.uint8))
     assert sides == [56]
+
+
+def test_a_deepexp3d_of_ones_own_goes_before_the_shipped_one_if_it_is_a_resnet50(tmp_path, resnet50, small_model):
+    weights = {f"backbone.{name}": value.numpy() for name, value in resnet50.items() if not name.startswith("fc.")}
+    for name, architecture in (("own", "resnet50"), ("small", "resnet18_half")):
+        save_arrays(tmp_path / name / "weights.npz", **weights)
+        NetworkContract.of(small_model, architecture, 112).save(tmp_path / name / "network.json")
+    own, small = (load_backbone("resnet50", download=False, deepexp3d=tmp_path / name) for name in ("own", "small"))
+    assert own.source == small.source == "deepexp3d"
+    assert own.detail == str(tmp_path / "own")
+    assert small.detail == str(SHIPPED_RESNET50)
+    torch.testing.assert_close(own.trunk.layers.state_dict()["conv1.weight"], resnet50["conv1.weight"])
+
+
+def test_the_shipped_resnet50_says_in_torch_what_its_8_bit_file_says_but_for_the_rounding():
+    backbone = load_backbone("resnet50", download=False)
+    assert (backbone.source, backbone.trunk.shrink) == ("deepexp3d", 2)
+    coarse = 128 + 60 * np.random.default_rng(0).uniform(-1, 1, (3, 7, 7, 3))
+    images = np.stack([cv2.resize(image, (224, 224)) for image in coarse]).astype(np.uint8)
+    maps = []
+    backbone.trunk.layers.layer2.register_forward_hook(lambda module, given, output: maps.append(output.numpy()))
+    with torch.inference_mode():
+        features = backbone.trunk(torch.from_numpy(images)).numpy()
+    model = onnx.load(SHIPPED_RESNET50 / "network.onnx")
+    # Half the way through, before activations that are small for their range lose most of their digits.
+    (rounded,) = computed(model, ["/backbone/layer2/layer2.3/relu_2/Relu_output_0"], images)
+    assert np.corrcoef(maps[0].ravel(), rounded.clip(0).ravel())[0, 1] > 0.99
+    (expected,) = computed(without_rounding(model), ["/backbone/Flatten_output_0"], images)
+    assert features.shape == expected.shape == (3, 2048)
+    np.testing.assert_allclose(features, expected, rtol=0.01, atol=0.01 * expected.std())
+
+
+def without_rounding(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A network of 8 bits whose weights alone are rounded; unsigned integers from zero stood for a ReLU as well."""
+    stored = {item.name: onnx.numpy_helper.to_array(item) for item in model.graph.initializer}
+    changed = onnx.ModelProto.FromString(model.SerializeToString())
+    for node in changed.graph.node:
+        if node.op_type == "QuantizeLinear":
+            node.op_type = "Identity" if stored[node.input[2]] else "Relu"
+        elif node.op_type == "DequantizeLinear" and node.input[0] not in stored:
+            node.op_type = "Identity"
+        else:
+            continue
+        del node.input[1:], node.attribute[:]
+    return changed
+
+
+def computed(model: onnx.ModelProto, names: list[str], images: np.ndarray) -> list[np.ndarray]:
+    """What a DeepExp3D computes on the way, of images with landmarks where the template has them."""
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    model.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    template = read_contract(SHIPPED_RESNET50 / "network.onnx").template.astype(np.float32)
+    return session.run(names, {"image": images, "landmarks": np.repeat(template[None], len(images), axis=0)})
 
 
 def test_random_weights_are_labelled_and_come_from_the_seed(tmp_path):

@@ -144,6 +144,14 @@ def test_a_fusion_is_compared_with_what_it_is_made_of(samples):
         assert one.low <= one.difference <= one.high
 
 
+def test_reconstructed_depth_is_compared_with_that_of_scans(samples):
+    both = replace(samples, reconstructed_depth=samples.depth)
+    settings = replace(SETTINGS, repeats=1, training=RgbdTrainingSettings(epochs=1, batch_size=24))
+    (difference,) = evaluate(both, ("depth", "reconstructed_depth"), settings).differences
+    assert (difference.first[0], difference.second[0]) == ("reconstructed_depth", "depth")
+    assert difference.difference == 0
+
+
 def test_networks_are_asked_for_the_same_faces_under_other_conditions(samples):
     lost = replace(samples, expression=np.zeros_like(samples.expression))
     result = evaluate(
@@ -166,6 +174,23 @@ def test_images_of_other_faces_are_refused(samples):
 def test_what_a_pipeline_lacks_is_named(samples):
     with pytest.raises(DatasetError, match=r"reconstructed depth.*fusion_reconstructed_vgg19"):
         evaluate(samples, ("fusion_reconstructed_vgg19",))
+
+
+def test_pretrained_networks_see_the_fine_depth(samples, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        evaluation,
+        "backbone_features",
+        lambda images, *_, **__: (
+            seen.append(images) or np.random.default_rng(0).random((len(images), 2048), np.float32)
+        ),
+    )
+    settings = replace(SETTINGS, repeats=1)
+    evaluate(samples, ("depth_resnet50",), settings)
+    strong = np.isin(samples.intensities, (3, 4))
+    np.testing.assert_array_equal(seen[0][..., 0], samples.depth_image[strong])
+    with pytest.raises(DatasetError, match=r"depth image.*depth_resnet50"):
+        evaluate(replace(samples, depth_image=None), ("depth_resnet50",), settings)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +218,7 @@ def test_weights_that_are_not_imagenets_are_told_in_every_table(samples):
 
 
 def test_the_result_is_json_with_published_rows_beside_measured_ones(samples, tmp_path):
-    result = evaluate(samples)
+    result = evaluate(replace(samples, synthetic=False))
     result.write(tmp_path / "result.json")
     tree = json.loads((tmp_path / "result.json").read_text())
     assert tree["results"][0]["accuracy"] == pytest.approx(result.of("expression").accuracy, abs=1e-6)
@@ -201,6 +226,30 @@ def test_the_result_is_json_with_published_rows_beside_measured_ones(samples, tm
     assert tree["table_1"][-1]["measured"] == pytest.approx(100 * result.of("expression").accuracy, abs=1e-4)
     assert tree["table_2"][0]["published"] == 83.60
     assert "NaN" not in (tmp_path / "result.json").read_text()
+    assert "Table 2" in result.text()
+    assert "83.60" in result.text()
+
+
+def test_figures_of_rendered_people_never_stand_beside_published_ones(samples):
+    result = evaluate(samples)
+    tree = result.to_json()
+    assert [row["approach"] for row in tree["table_1"]] == ["e alone"]
+    assert tree["table_2"] == []
+    assert "published" not in tree["table_1"][0]
+    for told in (tree["published_left_out"], result.text()):
+        assert "nothing published can be compared" in told
+    for published in ("84.72", "82.92", "89.31", "83.60"):
+        assert published not in result.text()
+        assert published not in json.dumps(tree["table_1"])
+
+
+def test_repeats_and_epochs_are_told_beside_the_papers(samples):
+    result = evaluate(samples)
+    assert result.to_json()["extent"] == {
+        **{"repeats": 3, "repeats_of_paper": 200},
+        **{"epochs_at_most": 2, "epochs_least": 2, "epochs_most": 2, "epochs_of_paper": 1000},
+    }
+    assert "3 repeats (the paper: 200) of trainings that took 2 to 2 epochs, 2 at most" in result.text()
 
 
 def test_the_papers_whole_protocol_is_projected_from_the_epochs_that_ran(samples):

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from models.rgbd.features import backbone_features, depth_as_images
+from models.rgbd.features import backbone_features, grey_images
 from tests.models.rgbd.stand_in_backbone import stand_in_backbone
 
 
@@ -64,7 +64,8 @@ def test_a_damaged_cache_is_made_anew(tmp_path, images, asked, caplog):
 
 
 def test_depth_maps_are_grey_images_for_networks_that_expect_photographs():
-    images = depth_as_images(np.linspace(0, 1, 2, dtype=np.float32)[:, None, None] * np.ones((64, 64), np.float32))
+    depth = np.array([0, 255], np.uint8)[:, None, None] * np.ones((224, 224), np.uint8)
+    images = grey_images(depth)
     assert images.shape == (2, 224, 224, 3)
     assert (images[0] == 0).all()
     assert (images[1] == 255).all()

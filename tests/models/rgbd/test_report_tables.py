@@ -5,6 +5,7 @@ import pytest
 from models.emotion.report.tables import NOT_MEASURED, NOT_RUN, Kind
 from models.rgbd.published import TABLE_1, TABLE_2
 from models.rgbd.report_tables import fusion_tables
+from models.rgbd.result import AS_TRAINED
 
 
 def metrics(synthetic: bool) -> dict:
@@ -19,6 +20,7 @@ def metrics(synthetic: bool) -> dict:
     return {
         "synthetic": synthetic,
         "results": [one],
+        "differences": [],
         "people": 4,
         "repeats": 2,
         "settings": {"training": {"epochs": 12}},
@@ -66,3 +68,18 @@ def test_rendered_figures_have_a_table_of_their_own():
     assert (row.cells[1].text, row.cells[1].kind) == ("60.00 ± 5.00", Kind.SYNTHETIC)
     assert "F0002 lacks sad 4." in found["rendered_fusion"].notes
     assert "rendered_fusion" not in tables(metrics(False))
+
+
+def test_pipelines_beyond_the_paper_are_rows_of_our_own_and_their_differences_are_told():
+    tree = metrics(False)
+    further = {**tree["results"][0], "pipeline": "rgb_vgg19_expression", "title": "RGB (VGG-19) + e", "accuracy": 0.65}
+    gain = {
+        "first": ["rgb_vgg19_expression", AS_TRAINED],
+        "second": ["rgb_vgg19", AS_TRAINED],
+        **{"difference": 0.05, "low": -0.01, "high": 0.11, "confidence": 0.95},
+    }
+    table = tables(tree | {"results": [*tree["results"], further], "differences": [gain]})["fusion_table_1"]
+    assert len(table.rows) == len(TABLE_1) + 1
+    cells = [cell.text for cell in table.rows[-1].cells]
+    assert cells == ["beyond the paper: RGB (VGG-19) + e", "", "65.00 ± 5.00", "vgg19: random weights"]
+    assert "RGB (VGG-19) + e less PL-RGB-VGG19: +5.00 points (95 %: -1.00 to +11.00)." in table.notes

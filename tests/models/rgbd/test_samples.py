@@ -18,6 +18,7 @@ def test_samples_come_back_from_their_file(tmp_path):
     loaded = RgbdSamples.load(tmp_path / "samples.npz")
     np.testing.assert_array_equal(loaded.colour, samples.colour)
     np.testing.assert_array_equal(loaded.depth, samples.depth)
+    np.testing.assert_array_equal(loaded.depth_image, samples.depth_image)
     np.testing.assert_array_equal(loaded.labels, samples.labels)
     assert loaded.synthetic
     assert loaded.reconstructed_depth is None
@@ -67,6 +68,21 @@ def test_pairs_become_samples_and_scans_without_one_are_named():
     assert samples.synthetic
     assert assembled.left_out == {"NaN vertices": 1}
     assert assembled.problems == ("F0002 sad 3: vertices are not numbers.",)
+
+
+def test_networks_that_expect_photographs_see_depth_as_finely_as_the_range_image_has_it():
+    """A crease of one pixel is there for them, and nearly gone from the map of 64 pixels."""
+    creased = pair(10)
+    creased.depth[:, 100] -= 12
+    found = sample_of(creased)
+    assert found["depth_image"].dtype == np.uint8
+    assert found["depth_image"].shape == (224, 224)
+    # A tenth of the 120 mm that depth is told over.
+    column = 100 - 16
+    neighbours = found["depth_image"][112, [column - 2, column + 2]].mean()
+    assert 0.1 * 255 - 2 < neighbours - found["depth_image"][112, column] < 0.1 * 255 + 2
+    coarse = found["depth"][32] - np.convolve(found["depth"][32], np.ones(5) / 5, mode="same")
+    assert np.abs(coarse[3:-3]).max() < 0.05
 
 
 def test_nothing_that_can_be_prepared_is_an_error_that_names_why():

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -29,6 +30,7 @@ from assets.tracked_landmarks import track_landmarks
 from models.emotion.labels import EMOTIONS
 from models.expression.runtime import NETWORK, read_contract
 from models.expression.shipped import SHIPPED_FOLDER
+from models.storage import written_whole
 from tests.odd_videos import encode
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -352,3 +354,31 @@ def test_a_challenger_stands_beside_the_champion_until_somebody_decides(project,
     last = project.path("reviews", "registry.csv").read_text().splitlines()[-1]
     assert "refused,2," in last
     assert "Grace" in last
+
+
+def fit_another(project, track, name):
+    """Put a second fit beside one of a video, as if there were another face in it."""
+    for stage in ("tracked_landmarks", "reconstructions"):
+        (index,) = project.data(stage).glob("*/index.parquet")
+        shutil.copy(index.with_name(f"{track}.npz"), index.with_name(f"{name}.npz"))
+        rows = pd.read_parquet(index)
+        rows = pd.concat([rows, rows[rows.track_id == track].assign(track_id=name)])
+        with written_whole(index) as path:
+            rows.to_parquet(path)
+
+
+def test_a_fit_that_is_new_appears_while_the_reviewer_stays_where_they_are(project, visit):
+    page = visit()
+    page.keyboard.press("ArrowRight")
+    playwright.expect(page.get_by_test_id("progress")).to_have_text("0 of 3 judged, 3 left", timeout=PATIENCE)
+    looked_at = title(page)
+    page.get_by_test_id("reason").fill("half a reas")
+    fit_another(project, looked_at, "newly fitted")
+    shows(page, "progress", "0 of 4 judged, 4 left")
+    assert title(page) == looked_at
+    assert page.get_by_test_id("reason").input_value() == "half a reas"
+    page.get_by_text("newly fitted", exact=True).click()
+    shows(page, "title", "newly fitted")
+    page.keyboard.press("k")
+    shows(page, "progress", "1 of 4 judged")
+    assert lines(project) == [("newly fitted", "keep", "", "Ada")]

@@ -41,3 +41,14 @@ def test_the_list_shows_what_is_around_the_current_video_and_is_full_wherever_po
     for place, shown in ((0, range(0, 8)), (50, range(48, 56)), (99, range(92, 100))):
         assert queue.at(str(place)).around(8) == shown
     assert ReviewQueue(ORDER, place=4).around(8) == range(0, 5)
+
+
+def test_other_videos_leave_the_reviewer_at_the_same_one_with_what_was_said():
+    queue = ReviewQueue(ORDER, judged("b"), place=2).with_order(tuple("fedcba"))
+    assert queue.current == "c"
+    assert (queue.done, queue.left) == (1, 5)
+
+
+def test_where_the_video_is_gone_the_one_in_its_place_is_looked_at():
+    assert ReviewQueue(ORDER, place=2).with_order(tuple("abde")).current == "d"
+    assert ReviewQueue(ORDER, place=4).with_order(tuple("ab")).current == "b"

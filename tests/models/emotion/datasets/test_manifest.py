@@ -110,3 +110,20 @@ def test_an_empty_folder_and_a_missing_one_are_refused(tmp_path):
         read_dataset("manifest", tmp_path)
     with pytest.raises(DatasetError, match="no such folder"):
         read_dataset("manifest", tmp_path / "nowhere")
+
+
+def test_parts_of_a_split_are_known_by_their_usual_names(tmp_path, put):
+    names = ("Train", "TRAINING", "val", "dev", "Validation", "valid", "Test", "testing", "")
+    for number in range(len(names)):
+        put(tmp_path / f"{number}.jpg")
+    rows = "".join(f"{number}.jpg,happy,{name}\n" for number, name in enumerate(names))
+    (tmp_path / "manifest.csv").write_text(f"path,label,split\n{rows}")
+    found = [photograph.split for photograph in read_dataset("manifest", tmp_path).photographs]
+    assert found == ["train"] * 2 + ["validation"] * 4 + ["test"] * 2 + [None]
+
+
+def test_an_unknown_part_of_a_split_is_refused_with_its_line(tmp_path, put):
+    put(tmp_path / "1.jpg")
+    (tmp_path / "manifest.csv").write_text("path,label,split\n1.jpg,happy,fold 3\n")
+    with pytest.raises(DatasetError, match=r"line 2: no split is called 'fold 3'; use train, validation or test"):
+        read_dataset("manifest", tmp_path)

@@ -1,5 +1,6 @@
 """RaFD, KDEF, CFEE, CK+ and JAFFE are read from names as their publishers give them."""
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -67,7 +68,7 @@ def test_kdef_tells_session_person_gender_and_angle(tmp_path, put):
     put(tmp_path / "BM35" / "BM35SUFR.jpg")
     contents = read_dataset("kdef", tmp_path)
     read = by_name(contents)
-    assert "Photographs that are missing (4897): AF01AFFL, AF01AFHL," in " ".join(contents.problems)
+    assert "missing of people who are there (81): AF01AFS, AF01DIS, AF01HAS," in " ".join(contents.problems)
     assert read["AF01ANHL.JPG"] == Photograph(
         path, "angry", "F01", -45.0, "AF01AN", "A", attributes={"gender": "female"}
     )
@@ -197,3 +198,23 @@ def test_the_emotions_of_every_posed_set_are_understood(tmp_path, put):
     for name in ("rafd", "kdef", "jaffe"):
         contents = read_dataset(name, tmp_path / name)
         assert Counter(photograph.label for photograph in contents.photographs) == dict.fromkeys(EMOTIONS, 1), name
+
+
+def test_of_kdef_s_frontal_photographs_the_one_that_is_missing_is_named(tmp_path, put):
+    for session, gender, number in itertools.product("AB", "FM", range(1, 36)):
+        for code in ("AF", "AN", "DI", "HA", "NE", "SA", "SU"):
+            if (name := f"{session}{gender}{number:02d}{code}S") != "BM10SAS":
+                put(tmp_path / name[:4] / f"{name}.JPG")
+    contents = read_dataset("kdef", tmp_path)
+    assert len(contents.photographs) == 979
+    assert "Angles without any photograph (4): FL, HL, HR, FR." in contents.problems
+    assert "Photographs that are missing of people who are there (1): BM10SAS." in contents.problems
+
+
+def test_missing_people_and_sessions_of_kdef_are_told_once_each(tmp_path, put):
+    for code in ("AF", "AN", "DI", "HA", "NE", "SA", "SU"):
+        put(tmp_path / f"AF01{code}S.JPG")
+    problems = " ".join(read_dataset("kdef", tmp_path).problems)
+    assert "Sessions without any photograph (1): B." in problems
+    assert "People without any photograph (69): F02, F03" in problems
+    assert "Photographs that are missing" not in problems

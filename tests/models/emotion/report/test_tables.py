@@ -170,6 +170,22 @@ def test_stress_of_rendered_people_has_a_table_of_its_own(stress):
     assert "rendered_stress" not in tables(Measurements(stress=stress))
 
 
+def test_stress_of_another_set_never_stands_beside_published_figures(stress):
+    found = tables(Measurements(stress=stress | {"compared": None}))
+    assert {row[4] for row in texts(found["table_4"])} == {NOT_RUN}
+    assert [row[0] for row in texts(found["other_stress"])] == ["Emotional recall", "talk", "Average"]
+    assert "other_stress" not in tables(Measurements(stress=stress))
+
+
+def test_stress_of_a_part_of_the_set_is_marked_and_a_single_repeat_has_no_deviation(stress):
+    for accuracies in (stress["average"], stress["phases"]["2"]["accuracy"]):
+        for value in accuracies.values():
+            value["deviation"] = None
+    table = tables(Measurements(stress=stress | {"compared": "SRD'15", "complete": False}))["table_4"]
+    assert row_of(table, "Emotional recall").cells[4].text == "80.00 *"
+    assert table.notes[-1].startswith("* Not of all of the set")
+
+
 def test_errors_and_views_stand_beside_the_published_ones():
     view = {"view": 45.0, "pairs": 1407, "mse": 0.0912, "share": 0.104}
     measured = Measurements(
