@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from assets import registry_review, versioning
-from assets.model_registry import CHAMPION, champion_identity, client, version_of_alias
+from assets.model_registry import CHAMPION, CHECK_TAG, PASSED, champion_identity, client, version_of_alias
 from models.errors import DeepExp3DError
 from orchestration.pipeline import STEPS
 from orchestration.run import _run_step, dagster_instance
@@ -57,8 +57,13 @@ def test_a_network_goes_from_export_to_champion_and_a_worse_one_goes_no_further(
 
         with pytest.raises(DeepExp3DError, match="version 2 was never champion"):
             registry_review.rollback(project, "Ada", "round the check", to=2)
-        # Somebody insists, in MLflow: the trail is an input, so that all that follows is made again.
         client(project).set_registered_model_alias("deepexp3d", CHAMPION, "2")
+        with pytest.raises(DeepExp3DError, match="version 2: the check refused it"):
+            registry_review.promote_approved(project)
+        assert run(project, instance) == []
+
+        # Had the check let it pass: the trail is an input, so that all that follows is made again.
+        client(project).set_model_version_tag("deepexp3d", "2", CHECK_TAG, PASSED)
         registry_review.promote_approved(project)
         assert versioning.outdated(project.root, ["champion"]).keys() == {"champion"}
         assert run(project, instance) == ["champion", "expression_drift"]

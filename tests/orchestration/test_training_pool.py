@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import time
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import dagster as dg
@@ -66,7 +68,8 @@ def stages_on_a_device() -> set[str]:
     workspace = Workspace.open(ROOT)
     parameters = workspace.params.model_dump(mode="json")
     told = {
-        name: {key: parameters[key] for key in stage.get("params", [])} for name, stage in workspace.pipeline.items()
+        name: {key: reduce(getitem, key.split("."), parameters) for key in stage.get("params", [])}
+        for name, stage in workspace.pipeline.items()
     }
     return {name for name, sections in told.items() if {"device", "devices"} & keys_below(sections)}
 
