@@ -27,6 +27,7 @@ from models.expression.contract import NetworkContract
 from models.expression.network import CONTRACT, WEIGHTS, read_weights
 from models.expression.quantisation import dequantised_backbone
 from models.expression.runtime import NETWORK
+from models.packages import sha256_of
 from models.rgbd.pipelines import COLOUR_FEATURES, WEIGHT_SOURCES
 
 log = logging.getLogger(__name__)
@@ -195,11 +196,11 @@ def _weights(
 ) -> tuple[dict[str, Tensor], str, str]:
     """State of the layers, its source and where it came from; an empty state for random weights."""
     if weights is not None:
-        return _trunk_state(name, _read_state(Path(weights))), "imagenet", str(weights)
+        return _state_of_file(name, Path(weights))
     published = _IMAGENET[name]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
     if cached.is_file():
-        return _trunk_state(name, _read_state(cached)), "imagenet", cached.name
+        return _state_of_file(name, cached)
     if download:
         try:
             with _impatient():
@@ -210,6 +211,20 @@ def _weights(
     if name == "resnet50" and deepexp3d:
         return _deepexp3d_state(deepexp3d[0]), "deepexp3d", str(deepexp3d[0])
     return {}, "random", ""
+
+
+def known_hashes(name: str) -> set[str]:
+    """How the SHA-256 of torchvision's files of ImageNet weights begin: their names end in it."""
+    return {Path(weights.url).stem.rpartition("-")[2] for weights in type(_IMAGENET[name])}
+
+
+def _state_of_file(name: str, path: Path) -> tuple[dict[str, Tensor], str, str]:
+    """As `_weights`, of a file; only torchvision's own, known by their hashes, count as ImageNet's."""
+    state = _trunk_state(name, _read_state(path))
+    digest = sha256_of(path)
+    if any(digest.startswith(known) for known in known_hashes(name)):
+        return state, "imagenet", path.name
+    return state, "file", f"{path}, SHA-256 {digest[:12]}"
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

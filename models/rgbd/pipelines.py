@@ -14,6 +14,7 @@ COLOUR_FEATURES: Mapping[str, int] = {"resnet50": 2048, "vgg19": 512}
 # What weights of pretrained networks were trained on -> how tables call it.
 WEIGHT_SOURCES: Mapping[str, str] = {
     "imagenet": "ImageNet weights",
+    "file": "weights of a file of unknown origin",
     "deepexp3d": "DeepExp3D's weights, no ImageNet weights at hand",
     "random": "random weights, no ImageNet weights at hand",
 }

@@ -33,7 +33,7 @@ class RegistrationSettings:
     picture : what is compared: "relief", the fine structure of the surface as a lamp at the camera would show it with
         the fine structure of the photograph, or "depth", depth with grey levels, as the paper has it
     bins : of the joint histogram
-    shrink : by how much the range image is made smaller, level by level
+    shrink : by how much the range image is made smaller, level by level; pixels in full take part where 1 is among them
     iterations : of the optimiser on each level, at most
     relit : how often the surface is lit as the photograph turns out to be, and registered again
     starts : places about the start from which the registration is tried, beside the start itself where one is given

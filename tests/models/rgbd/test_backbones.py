@@ -1,5 +1,7 @@
 """Every backbone tells truly where its weights came from."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import onnx
@@ -11,6 +13,8 @@ import torchvision
 from models.errors import ModelMismatchError, WeightsMissingError
 from models.expression.contract import NetworkContract
 from models.expression.runtime import read_contract
+from models.packages import sha256_of
+from models.rgbd import backbones
 from models.rgbd.backbones import SHIPPED_RESNET50, Trunk, load_backbone, pretrained_parameters
 from models.rgbd.networks import ColourNetwork
 from models.storage import save_arrays
@@ -33,18 +37,29 @@ def resnet50() -> dict[str, torch.Tensor]:
     return torchvision.models.resnet50(weights=None).state_dict()
 
 
-def test_a_named_file_of_weights_is_taken(tmp_path, resnet50):
+def test_a_named_file_of_weights_is_taken_and_said_to_be_of_unknown_origin(tmp_path, resnet50):
     torch.save(resnet50, tmp_path / "resnet50.pth")
     backbone = load_backbone("resnet50", tmp_path / "resnet50.pth")
-    assert (backbone.source, backbone.label) == ("imagenet", "ImageNet weights")
+    assert (backbone.source, backbone.label) == ("file", "weights of a file of unknown origin")
+    assert backbone.detail == f"{tmp_path / 'resnet50.pth'}, SHA-256 {sha256_of(tmp_path / 'resnet50.pth')[:12]}"
     torch.testing.assert_close(backbone.trunk.layers.state_dict()["conv1.weight"], resnet50["conv1.weight"])
 
 
-def test_weights_in_torchs_folder_are_found(tmp_path, resnet50):
-    name = torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
-    (tmp_path / "hub/checkpoints").mkdir(parents=True)
-    torch.save(resnet50, tmp_path / "hub/checkpoints" / name)
-    assert load_backbone("resnet50").source == "imagenet"
+def test_only_what_has_the_hash_of_torchvisions_file_is_called_imagenets(tmp_path, resnet50, monkeypatch):
+    path = tmp_path / "hub/checkpoints" / Path(torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url).name
+    path.parent.mkdir(parents=True)
+    torch.save(resnet50, path)
+    assert load_backbone("resnet50").source == "file"
+    known = path.with_name(f"resnet50-{sha256_of(path)[:8]}.pth")
+    path.rename(known)
+    monkeypatch.setattr(backbones, "known_hashes", lambda name: {sha256_of(known)[:8]})
+    backbone = load_backbone("resnet50", known)
+    assert (backbone.source, backbone.label) == ("imagenet", "ImageNet weights")
+
+
+def test_the_hashes_are_those_that_torchvision_names():
+    assert backbones.known_hashes("resnet50") == {"0676ba61", "11ad3fa6"}
+    assert backbones.known_hashes("vgg19") == {"dcbb9e9d"}
 
 
 def test_features_are_the_networks_globally_averaged_maps(tmp_path, resnet50):
