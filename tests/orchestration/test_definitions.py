@@ -1,5 +1,6 @@
 """What Dagster loads: the assets of the design, their checks, jobs and automation, and nothing heavy on the way."""
 
+import ast
 import json
 import os
 import subprocess
@@ -58,6 +59,14 @@ MADE_FROM = {
     "rgbd_networks": {"depth_maps", "deepexp3d"},
     "rgbd_evaluation": {"depth_maps", "rgbd_networks", "deepexp3d"},
     "results_report": {"emotion_classifier", "expression_evaluation", "depth_maps", "rgbd_evaluation"},
+}
+# Modules of models/rgbd that a stage imports on the way and that change nothing of what it writes.
+WITHOUT_EFFECT = {
+    "depth_maps": set(),
+    # Networks are trained on samples that are cropped already, and stand beside no published figure.
+    "rgbd_networks": {"contents", "cropping", "published", "result"},
+    "rgbd_evaluation": {"contents", "cropping"},
+    "bu3dfe_scans": set(),
 }
 BATCHES = ("raw_videos", "landmarks", "tracked_landmarks", "reconstructions")
 BENCHMARKS = [
@@ -196,6 +205,32 @@ def test_every_parameter_of_a_dvc_stage_is_there(pipeline):
             for part in parameter.split("."):
                 assert part in tree, (name, parameter)
                 tree = tree[part]
+
+
+@pytest.mark.parametrize("stage", WITHOUT_EFFECT)
+def test_dvc_knows_the_code_of_colour_and_depth_that_a_stage_runs(pipeline, stage):
+    todo, used = [ROOT / "assets" / f"{stage}.py"], set()
+    while todo:
+        new = imported_rgbd(todo.pop()) - used - WITHOUT_EFFECT[stage]
+        used |= new
+        todo += [ROOT / "models" / "rgbd" / f"{name}.py" for name in new]
+    declared = {Path(dep).stem for dep in pipeline[stage]["deps"] if dep.startswith("models/rgbd/")}
+    assert used <= declared
+
+
+def imported_rgbd(path):
+    """Modules of models/rgbd that a file imports anywhere but for its annotations."""
+    tree = ast.parse(path.read_text())
+    annotations = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    passed_over = {child for node in annotations for child in ast.walk(node)}
+    found = {
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node not in passed_over and node.module
+    }
+    return {name.rpartition(".")[2] for name in found if name.startswith("models.rgbd.")}
 
 
 def test_loading_the_definitions_imports_nothing_heavy():
