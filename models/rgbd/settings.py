@@ -58,8 +58,8 @@ class RegistrationSettings:
     largest_scale: float = 1.08
     smallest_face: float = 0.3
     largest_face: float = 0.85
-    worst_information: float = 0.13
-    largest_disagreement: float = 0.04
+    worst_information: float = 0.125
+    largest_disagreement: float = 0.06
 
 
 @dataclass(frozen=True)
