@@ -1,7 +1,7 @@
 """How well DeepExp3D reads expression, beside the fits of the same detected landmarks.
 
     python -m benchmarks.expression --json FILE [--model NAME|FOLDER] [--docs PAGE.md] [--pictures FOLDER]
-        [--card FILE] [--ablation NAME --note TEXT [--images-seen N]] [--faces FOLDER] [--quick]
+        [--card FILE] [--faces FOLDER] [--quick]
 
 Rendered people are of other seeds than any training set and go through the real landmark detector; faces that it does
 not find are left out for all methods alike. They are rendered once for each version of the code that makes them and

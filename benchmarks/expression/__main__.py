@@ -12,13 +12,11 @@ from benchmarks.expression.emotions import measure_zero_shot
 from benchmarks.expression.faces import TestSets
 from benchmarks.expression.measures import measure_all
 from benchmarks.expression.pictures import draw_pictures
-from benchmarks.expression.tables import ablation_rows, tables, write_ablation, write_into_page
+from benchmarks.expression.tables import tables, write_into_page
 from models.errors import ModelMismatchError, WeightsMissingError
 from models.expression import Predictor
 from models.expression.model_card import write_card
 from models.storage import written_whole
-
-ABLATIONS = Path(__file__).parents[2] / "docs" / "ablations"
 
 
 def load_predictor(model: str | None) -> Predictor:
@@ -38,9 +36,6 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, help="page to write the tables into, between its marks")
     parser.add_argument("--pictures", type=Path, help="folder for the sheet of expressions and the robustness curves")
     parser.add_argument("--card", type=Path, help="file to write the model card to")
-    parser.add_argument("--ablation", metavar="NAME", help="add a line of this name to the table of ablations")
-    parser.add_argument("--note", default="", help="what the ablation changes")
-    parser.add_argument("--images-seen", type=int, help="how many images the training of the ablation saw")
     parser.add_argument("--faces", type=Path, help="folder to keep the test faces in, instead of the cache")
     parser.add_argument("--quick", action="store_true", help="fewer faces of everything")
     arguments = parser.parse_args()
@@ -64,8 +59,6 @@ def main() -> None:
     figures = {name: value if isinstance(value, int) else round(value, 6) for name, value in figures.items()}
     with written_whole(arguments.json) as temporary:
         temporary.write_text(json.dumps(figures, indent=1) + "\n")
-    if arguments.ablation:
-        write_ablation(ABLATIONS, arguments.ablation, arguments.note, arguments.images_seen, figures)
     if arguments.pictures:
         draw_pictures(predictor.session, sets, curves, arguments.pictures)
     if arguments.card:
@@ -73,7 +66,7 @@ def main() -> None:
         training = arguments.card.with_name("training.json")
         known = json.loads(training.read_text()) if training.exists() else {}
         write_card(arguments.card, name, predictor.contract, figures | known)
-    text = tables(figures, ablation_rows(ABLATIONS))
+    text = tables(figures)
     print(f"\n{text}")
     if arguments.docs:
         write_into_page(arguments.docs, text)

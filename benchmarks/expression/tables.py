@@ -1,13 +1,10 @@
 """The figures as tables: in the terminal, and in the page that documents the network."""
 
-import json
 from pathlib import Path
 
 from benchmarks.expression.measures import RENAMED
 from benchmarks.pages import write_between
-from models.errors import ParamsError
 from models.expression.robustness import UNITS
-from models.storage import written_whole
 
 BEGIN = "<!-- benchmark: written by `python -m benchmarks.expression --docs` -->"
 END = "<!-- end of benchmark -->"
@@ -40,60 +37,13 @@ GROUP_COLUMNS = {
     "offset": "their mean from everybody's",
     "accuracy": "smile told from neutral",
 }
-ABLATION_COLUMNS = {
-    "note": "what is different",
-    "images_seen": "images seen",
-    "mse": "MSE, rendered",
-    "fitted_mse": "MSE, fitted",
-    "view_invariance_mse": "MSE, views",
-    "identity_leakage": "person recognised",
-    "london_spread": "London spread",
-    "london_offset": "offset",
-    "london_cosine": "cosine",
-    "london_accuracy": "accuracy",
-}
 
 
-def tables(figures: dict[str, float], ablations: list[dict]) -> str:
+def tables(figures: dict[str, float]) -> str:
     """All tables in Markdown; rows and cells without a figure are left out or empty."""
     parts = [_heading(figures), _compared(figures), _robustness(figures)]
-    parts += [_subgroups(figures), _zero_shot(figures), _ablations(ablations)]
+    parts += [_subgroups(figures), _zero_shot(figures)]
     return "\n\n".join(part for part in parts if part)
-
-
-def write_ablation(folder: Path, name: str, note: str, images_seen: int | None, figures: dict[str, float]) -> None:
-    """Keep what an experiment changed and what came of it, as `folder/NAME.json`.
-
-    Raises
-    ------
-    ParamsError
-        The name is no file's name.
-    """
-    if not name or Path(name).name != name:
-        raise ParamsError(f"'{name}' cannot name an ablation: use a plain word without slashes.")
-    kept = {key: figures[key] for key in ABLATION_COLUMNS if key in figures}
-    content = {"name": name, "note": note, "images_seen": images_seen, **kept}
-    with written_whole(folder / f"{name}.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def ablation_rows(folder: Path) -> list[dict]:
-    """The ablations of a folder, by file name.
-
-    Raises
-    ------
-    ParamsError
-        A file is not what `write_ablation` writes.
-    """
-    rows = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            row = json.loads(path.read_text())
-            row["name"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ParamsError(f"{path}: no ablation ({error}); remove it or measure it again.") from error
-        rows.append(row)
-    return rows
 
 
 def write_into_page(page: Path, text: str) -> None:
@@ -182,8 +132,3 @@ def _zero_shot(figures: dict[str, float]) -> str:
         "zero_shot_microseconds_8": "microseconds a row, eight rows",
     }
     return table("emotions without real labels", [""], {label: [figures.get(key)] for key, label in labels.items()})
-
-
-def _ablations(ablations: list[dict]) -> str:
-    rows = {row["name"]: [row.get(key) for key in ABLATION_COLUMNS] for row in ablations}
-    return table("ablation", list(ABLATION_COLUMNS.values()), rows)

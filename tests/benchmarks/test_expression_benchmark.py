@@ -1,6 +1,5 @@
 """The benchmark's own parts: figures under the names that others rely on, and tables that come out of them."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -117,39 +116,10 @@ def test_tables_show_every_method_and_leave_out_what_is_missing():
         "robustness_found_blur_4": 0.9,
         "robustness_blur_4": 0.08,
     }
-    text = tables.tables(figures, [])
+    text = tables.tables(figures)
     assert "| MSE, rendered test people, known truth | 0.050 | 0.150 | 0.300 |" in text
     assert "| blur: 4 (standard deviation, % of the inter-ocular distance) | 0.080 |  | 0.900 |" in text
     assert "London" not in text
-    assert "ablation" not in text
-
-
-def test_ablations_are_kept_as_files_and_become_rows(tmp_path):
-    tables.write_ablation(tmp_path, "b-jitter", "no jitter", 1000, {"mse": 0.2, "london_spread": 0.4, "other": 1.0})
-    tables.write_ablation(tmp_path, "a-all", "everything", None, {"mse": 0.1})
-    rows = tables.ablation_rows(tmp_path)
-    assert [row["name"] for row in rows] == ["a-all", "b-jitter"]
-    assert "other" not in json.loads((tmp_path / "b-jitter.json").read_text())
-    text = tables.tables({}, rows)
-    assert "| b-jitter | no jitter | 1,000 | 0.200 |" in text
-    assert "| a-all | everything |  | 0.100 |" in text
-
-
-def test_an_ablation_measured_again_replaces_its_row(tmp_path):
-    for value in (0.3, 0.2):
-        tables.write_ablation(tmp_path, "a", "", 1, {"mse": value})
-    assert [row["mse"] for row in tables.ablation_rows(tmp_path)] == [0.2]
-
-
-def test_a_name_that_is_no_file_is_refused(tmp_path):
-    with pytest.raises(ParamsError, match="'a/b'"):
-        tables.write_ablation(tmp_path, "a/b", "", None, {})
-
-
-def test_a_damaged_ablation_is_named(tmp_path):
-    (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(ParamsError, match=r"bad\.json"):
-        tables.ablation_rows(tmp_path)
 
 
 def test_tables_go_between_the_marks_of_a_page(tmp_path):
