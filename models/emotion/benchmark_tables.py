@@ -65,7 +65,8 @@ def _accuracies(results: Sequence[BenchmarkResult]) -> str:
         )
     measures = ", the ".join(sorted({result.measure for result in results}))
     text = f"{_aligned(rows, left=2)}\nin per cent; measured is the {measures}"
-    single = sorted({result.protocol for result in results if result.deviation is None})
+    # A publisher's split has one fold, and is the same however often it is asked for.
+    single = sorted({one.protocol for one in results if one.deviation is None and one.fold_deviation is not None})
     if single:
         text += f"\n{' and '.join(single)}: one repeat, whose deviation is that of its folds; --repeats 10 splits anew"
     return text
