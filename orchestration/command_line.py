@@ -234,6 +234,7 @@ def landmarks(
     "`deepexp3d evaluate kdef_frontal --root KDEF_and_AKDEF/KDEF --out results/kdef`\n\n"
     "`deepexp3d evaluate custom --root photographs --features shared_fit --features blendshapes --protocol subject "
     "--json custom.json`\n\n"
+    "`deepexp3d evaluate rafd_views --root RaFD --json views.json`\n\n"
     "`deepexp3d evaluate srd15 --root SRD15 --json stress.json`\n\n"
     "`deepexp3d evaluate bu3dfe --root BU_3DFE --pipeline depth --repeats 20 --epochs 50 --out results/bu3dfe`\n\n"
     "`deepexp3d evaluate bu3dfe --root BU_3DFE --protocol all --protocol redrawn --protocol paper --out results/bu3dfe`"
@@ -321,6 +322,25 @@ def evaluate(
                 backend=str(backend),
                 repeats=repeats,
                 seed=seed,
+                workers=evaluate_command.processors(workers),
+                progress=partial(_progress_bar, unit=""),
+                tell=print,
+            )
+            return
+        if evaluate_command.is_view_benchmark(benchmark):
+            needless = (without_face, repeats, seed)
+            if features or protocol or pipeline or folds_file or any(one is not None for one in needless):
+                raise DeepExp3DError(
+                    f"{benchmark}: compares all angles of the set, by the network's expressions; leave out --features, "
+                    "--protocol, --pipeline, --folds, --without-face, --repeats and --seed."
+                )
+            evaluate_command.evaluate_view_invariance(
+                benchmark,
+                root,
+                json_file=json_file,
+                out=out,
+                model=_named_model(model),
+                backend=str(backend),
                 workers=evaluate_command.processors(workers),
                 progress=partial(_progress_bar, unit=""),
                 tell=print,

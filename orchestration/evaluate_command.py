@@ -1,4 +1,4 @@
-"""`deepexp3d evaluate` on photographs, and on videos of stress: without Dagster, as the stages do it."""
+"""`deepexp3d evaluate` on photographs, their angles, and videos of stress: without Dagster, as the stages do it."""
 
 import contextlib
 import os
@@ -141,6 +141,61 @@ def evaluate_stress_videos(
             if path is not None:
                 write_json(result.to_json(), path)
                 result.drawn.save(folds_beside(path, result.drawn))
+
+
+def is_view_benchmark(benchmark: str) -> bool:
+    """Whether a name is that of a comparison of angles."""
+    return benchmark in _view_benchmarks()
+
+
+def evaluate_view_invariance(
+    benchmark: str,
+    root: Path,
+    *,
+    json_file: Path | None,
+    out: Path | None,
+    model: Path | str | None,
+    backend: str,
+    workers: int,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> None:
+    """How far e of the same moment is apart between angles, told and then written.
+
+    Raises
+    ------
+    DeepExp3DError
+        The folder does not hold the set, nothing in it can be compared, or there is no such network.
+    """
+    from models.emotion.benchmark_files import landmark_cache
+    from models.emotion.benchmark_result import network_in_words, write_json
+    from models.emotion.view_evaluation import evaluate_views, require_pairs, views_text, write_views
+    from models.expression.predictor import Predictor
+
+    evaluation = evaluate_views(
+        _view_benchmarks()[benchmark],
+        root,
+        predictor=Predictor.load(model, features_only=True, threads=workers),
+        backend=backend,
+        cache=None if out is None else landmark_cache(out, backend),
+        workers=workers,
+        progress=progress,
+    )
+    require_pairs(evaluation, root)
+    evaluation = replace(evaluation, versions={**evaluation.versions, "network": network_in_words(model)})
+    tell(views_text(evaluation))
+    with _said_in_a_line():
+        if json_file is not None:
+            write_json(evaluation.to_json(), json_file)
+        if out is not None:
+            write_views(evaluation, out)
+
+
+def _view_benchmarks() -> dict[str, str]:
+    """Name of each comparison of angles -> its set."""
+    from models.emotion.view_invariance import SETS, view_benchmark
+
+    return {view_benchmark(dataset): dataset for dataset in SETS}
 
 
 def processors(workers: int) -> int:

@@ -7,9 +7,12 @@ from textwrap import fill
 from models.emotion.benchmark_result import BenchmarkResult
 from models.emotion.benchmarks import BENCHMARKS
 from models.emotion.datasets import DATASETS
-from models.emotion.published import Accuracy
+from models.emotion.published import VIEW_MSE, Accuracy
+from models.emotion.view_invariance import PUBLISHED_SET, SETS, view_benchmark
 
 WIDTH = 100
+# What is compared of sets that photograph a moment from several angles.
+VIEWS = "mean squared error of e between turned photographs and the frontal one of the same moment, by angle"
 
 
 def results_text(results: Sequence[BenchmarkResult]) -> str:
@@ -36,6 +39,9 @@ def benchmarks_text() -> str:
                 published = f", published: {_published(benchmark.published)} %" if benchmark.published else ""
                 parts[-1] += f"\n  {benchmark.name}{published}\n{_entry('', benchmark.description, 6)}"
                 parts[-1] += f"\n{_entry('', benchmark.paper.description, 6)}"
+        if dataset in SETS:
+            stated = f", published: {VIEW_MSE}, of unknown unit" if dataset == PUBLISHED_SET else ""
+            parts[-1] += f"\n  {view_benchmark(dataset)}{stated}\n{_entry('', VIEWS, 6)}"
     return "\n\n".join(parts)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from models.emotion import published
 from models.emotion.report.measurements import MeasuredAccuracy, Measurements
+from models.emotion.view_invariance import SETS
 
 NOT_RUN = "not run: data absent"
 NOT_MEASURED = "not measured"
@@ -388,9 +389,6 @@ def expression_error_table(measured: Measurements) -> Table:
     )
 
 
-_SETS = {"rafd": "RaFD", "kdef": "KDEF"}
-
-
 def view_table(measured: Measurements) -> Table:
     """Section IV-A: how far e of one moment is apart between angles."""
     real = {name: result for name, result in measured.views.items() if not result.get("synthetic")}
@@ -408,7 +406,7 @@ def view_table(measured: Measurements) -> Table:
     for name, result in measured.views.items():
         for place, view in enumerate(result["views"]):
             mark = ", rendered (synthetic)" if result.get("synthetic") else ""
-            cells = (Cell(_SETS.get(name, name) + mark), Cell(f"{view['view']:+.0f}°"), Cell(""))
+            cells = (Cell(SETS.get(name, name) + mark), Cell(f"{view['view']:+.0f}°"), Cell(""))
             rows.append(Row((*cells, *_view_cells(measured, name, view)), first=place == 0))
     if "kdef" not in real:
         rows.append(Row((Cell("KDEF"), Cell("45°, 90°"), Cell(""), *_view_cells(measured, "kdef", None))))
