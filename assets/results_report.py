@@ -172,7 +172,7 @@ def _emotion(workspace: Workspace, measured: Measurements) -> list[dict[str, Any
     rows = []
     for name, results in measured.accuracies.items():
         # The paper's protocol comes first where there are two.
-        pictures = sorted(workspace.data("emotion_classifier", name).glob("confusion-*.png"))
+        pictures = sorted(workspace.data("emotion_classifier", name).glob("confusion-deepexp3d-*.png"))
         rows.append(
             {
                 "benchmark": name,

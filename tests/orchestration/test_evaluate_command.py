@@ -196,9 +196,20 @@ def test_outside_of_a_project_the_defaults_hold(asked_for, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["evaluate", "kdef_frontal", "--root", "KDEF", "--workers", "1"])
     assert "enough is known" in one_error(result)
-    (opened, *_, options) = asked_for[0]
+    (opened, features, *_, options) = asked_for[0]
     assert (opened.seed, options["seed"]) == (PICK_SEED, SEED)
     assert options["settings"].search == SearchSettings()
+    assert (features, options["without_face"]) == (["deepexp3d"], "leave_out")
+
+
+def test_features_and_the_policy_are_the_projects_where_nobody_asks(new_project, asked_for, tmp_path, monkeypatch):
+    put_photographs(tmp_path / "KDEF")
+    changes = {"emotion_classifier.features": ["deepexp3d", "blendshapes"], "emotion_classifier.without_face": "wrong"}
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(new_project(tmp_path / "project", **changes).root))
+    for more in ((), ("--features", "image_fit", "--without-face", "leave-out")):
+        CliRunner().invoke(app, ["evaluate", "kdef_frontal", "--root", str(tmp_path / "KDEF"), "--workers", "1", *more])
+    asked = [(features, options["without_face"]) for _, features, *_, options in asked_for]
+    assert asked == [(["deepexp3d", "blendshapes"], "wrong"), (["image_fit"], "leave_out")]
 
 
 @pytest.mark.parametrize("place", ["folder", "file/below.json"])
