@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from models.emotion import stress_settings
 from models.emotion.labels import EMOTIONS
+from models.emotion.report.evaluations import read_evaluations
 from models.emotion.settings import PICK_SEED, SEED, SearchSettings
 from models.errors import DatasetError
 from orchestration.command_line import app
@@ -87,6 +88,10 @@ def test_a_folder_gives_a_table_and_files_and_the_same_again_from_its_folds(comm
     assert repeated["accuracy"] == figures["results"][1]["accuracy"]
     assert repeated["confusion"] == figures["results"][1]["confusion"]
     assert (tmp_path / "again-folds-subject.json").read_bytes() == folds.read_bytes()
+
+    ((reported,), left_out) = read_evaluations(tmp_path)
+    assert (reported.benchmark, [one.by_subject for one in reported.accuracies]) == ("kdef_frontal", [True])
+    assert left_out == (), "folds lie beside figures"
 
 
 def test_the_list_names_every_benchmark_and_whom_to_ask(command):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from models.emotion.report.evaluations import read_evaluations
 from orchestration.command_line import app
 
 
@@ -47,6 +48,8 @@ def test_angles_of_a_folder_give_a_table_and_files(command, kdef, tmp_path):
     assert figures["published"] is None
     assert figures["versions"]["network"].startswith("deepexp3d-small")
     assert f"{figures['semi_profile']['mse']:.3f}" in result.stdout
+    ((reported,), left_out) = read_evaluations(tmp_path)
+    assert (set(reported.views), left_out) == ({"kdef"}, ())
     again = json.loads((out / "metrics.json").read_text())
     assert again == figures
     table = pd.read_csv(out / "coefficients.csv", index_col="coefficient")
