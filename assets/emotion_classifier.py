@@ -14,6 +14,7 @@ import pandas as pd
 from assets.benchmark_images import benchmarks, load_benchmark
 from assets.experiment_record import ExperimentRecord, experiment_record
 from assets.expression_vectors import load_vectors
+from assets.landmark_correspondence import load_detector_model
 from assets.model_registry import CHALLENGER, CHAMPION, NETWORK_TAG, classifier_name
 from assets.stage import FOLLOWS_ITS_INPUTS, StageResult, WorkspaceResource, main, materialise, skip_reason, skipped
 from assets.workspace import Workspace
@@ -67,28 +68,34 @@ def train_emotion_classifier(workspace: Workspace, benchmark: str) -> StageResul
             "accuracies": pd.DataFrame([_row(result) for result in results]),
             "images": results[0].photographs,
             "without a face": results[0].without_face_count,
+            "photographs without a face": results[0].without_face.replace("_", " "),
             "to be known": " ".join(results[0].problems) or "nothing",
-            **{f"confusion matrix, {one.protocol}": folder / confusion_picture(one) for one in results},
+            **{f"confusion matrix, {one.features}, {one.protocol}": folder / confusion_picture(one) for one in results},
             "MLflow run": record.link,
         }
     )
 
 
 def _evaluated(workspace: Workspace, opened: "OpenedBenchmark", vectors: "FeatureTable") -> list["BenchmarkResult"]:
-    """The benchmark's figures by each protocol, as `deepexp3d evaluate` computes them."""
+    """The benchmark's figures of each features by each protocol, as `deepexp3d evaluate` computes them."""
     from models.emotion.benchmark_evaluation import compare_features, known_protocols
+    from models.emotion.features import FITS
     from models.emotion.settings import EvaluationSettings
 
     settings = workspace.params.emotion_classifier
+    features = [str(name) for name in settings.features]
     return list(
         compare_features(
             opened,
-            ["deepexp3d"],
+            features,
             known_protocols(opened),
             settings=EvaluationSettings(folds=settings.folds, repeats=settings.repeats, search=settings.search),
             seed=settings.seed,
             tables={"deepexp3d": vectors},
             model=workspace.data("champion"),
+            face_model=load_detector_model(workspace) if set(features) & set(FITS) else None,
+            without_face=settings.without_face,
+            cache=workspace.scratch(STAGE, "landmarks") / f"{opened.benchmark.name}.npz",
             workers=workspace.workers,
         )
     )
@@ -97,6 +104,7 @@ def _evaluated(workspace: Workspace, opened: "OpenedBenchmark", vectors: "Featur
 def _row(result: "BenchmarkResult") -> dict[str, object]:
     published = result.published
     return {
+        "features": result.features,
         "protocol": result.description,
         "accuracy": round(result.accuracy, 4),
         "chance": round(result.chance, 4),
@@ -123,12 +131,14 @@ def _log(
     record.log_metrics({"accuracy": first.accuracy, "deviation": first.deviation or 0.0, "chance": first.chance})
     record.log_metrics({f"accuracy/{label}": value for label, value in first.class_accuracy.items()})
     for result in results:
-        record.log_metrics({f"{result.protocol}/accuracy": result.accuracy})
+        # Those of the network, which every version of the pipeline has logged, keep their names.
+        beginning = "" if result.features == first.features else f"{result.features}/"
+        record.log_metrics({f"{beginning}{result.protocol}/accuracy": result.accuracy})
         for attribute, groups in result.subgroups.items():
             for value, figures in groups.items():
                 # Sets call groups what MLflow does not allow in a name ("70+").
                 name = re.sub(r"[^\w. -]", "_", value)
-                record.log_metrics({f"{result.protocol}/{attribute}/{name}": figures["accuracy"]})
+                record.log_metrics({f"{beginning}{result.protocol}/{attribute}/{name}": figures["accuracy"]})
     for path in sorted(folder.iterdir()):
         if path.suffix != ".skops":
             record.log_file(path)
@@ -158,7 +168,7 @@ def _log(
     name=STAGE,
     group_name="emotion",
     partitions_def=benchmarks,
-    deps=["benchmark_images", "expression_vectors", "champion"],
+    deps=["benchmark_images", "expression_vectors", "champion", "morphable_model", "landmark_correspondence"],
     kinds={"scikitlearn", "mlflow"},
     automation_condition=FOLLOWS_ITS_INPUTS,
 )

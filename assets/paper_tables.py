@@ -16,24 +16,28 @@ from assets.raw_videos import read_manifest
 from assets.stage import dataset_folder, skip_reason
 from assets.workspace import Workspace
 from models.emotion import published
+from models.emotion.report.evaluations import read_evaluations, with_evaluations
 from models.emotion.report.measurements import FoundSet, Measurements, accuracies_of
 from models.errors import DatasetError
 from models.packages import sha256_of
 
 INFERENCE = "inference.json"
+# Folder of figures that `deepexp3d evaluate` has written; DVC cannot have it as a dependency, which must exist.
+EVALUATIONS = "evaluations"
 # Libraries that decide figures.
 LIBRARIES = ("deepexp3d", "numpy", "scipy", "scikit-learn", "torch", "onnxruntime", "openvino")
 
 
 def gather_measurements(workspace: Workspace) -> Measurements:
-    """Everything that the tables show, from `data/` and `reports/inference.json`."""
+    """Everything that the tables show, from `data/`, `reports/inference.json` and `reports/evaluations/*.json`."""
+    evaluations, left_out = read_evaluations(workspace.path("reports", EVALUATIONS))
     benchmarks = workspace.partitions["emotion_classifier"]
     reasons = {name: skip_reason(workspace, "emotion_classifier", name) for name in benchmarks}
     reasons |= {stage: skip_reason(workspace, stage) for stage in ("stress_detection", "view_invariance")}
     accuracies = {name: _json(workspace, "emotion_classifier", name, "metrics.json") for name in benchmarks}
     expression = _json(workspace, "expression_evaluation", "metrics.json")
     inference = workspace.path("reports", INFERENCE)
-    return Measurements(
+    own = Measurements(
         accuracies={name: accuracies_of(metrics) for name, metrics in accuracies.items() if metrics is not None},
         not_run={name: reason.removeprefix("skipped: ") for name, reason in reasons.items() if reason},
         benchmark_titles={name: _title(name) for name in benchmarks},
@@ -42,7 +46,9 @@ def gather_measurements(workspace: Workspace) -> Measurements:
         stress=_json(workspace, "stress_detection", "metrics.json"),
         views=_json(workspace, "view_invariance", "metrics.json") or {},
         expression=None if expression is None else expression | {"test_videos": _test_videos(workspace)},
+        left_out=left_out,
     )
+    return with_evaluations(own, evaluations)
 
 
 def fusion_measurements(workspace: Workspace) -> tuple[dict[str, Any] | None, str | None]:
@@ -74,6 +80,10 @@ def provenance(workspace: Workspace) -> list[tuple[str, str]]:
         ("network", _network(workspace)),
         ("seeds", ", ".join(f"{name} {value}" for name, value in seeds.items())),
         *[(f"md5 of {path}", md5) for path, md5 in inputs.items()],
+        *[
+            (f"sha256 of reports/{EVALUATIONS}/{path.name}", sha256_of(path))
+            for path in sorted(workspace.path("reports", EVALUATIONS).glob("*.json"))
+        ],
     ]
 
 

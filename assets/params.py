@@ -9,7 +9,7 @@ import pydantic
 import yaml
 from pydantic import Field
 
-from models.emotion.settings import SearchSettings, ZeroShotSettings
+from models.emotion.settings import Features, SearchSettings, WithoutFace, ZeroShotSettings
 from models.emotion.stress_settings import StressSettings
 from models.errors import ParamsError
 from models.expression.evaluation_settings import RobustnessSettings, UnseenSettings
@@ -312,9 +312,19 @@ class EmotionClassifier(Section):
 
     folds: int = Field(ge=2)
     repeats: int = Count
+    features: tuple[Features, ...] = Field(min_length=1, description="compared on the same folds")
+    without_face: WithoutFace = Field(description="how photographs count in which no face is found")
     calibration_folds: int = Field(ge=0)
     seed: int
     search: SearchSettings
+
+    @pydantic.field_validator("features")
+    @classmethod
+    def _own_first(cls, features: tuple[Features, ...]) -> tuple[Features, ...]:
+        # The classifier that users get, and the figures beside the paper's, are of these.
+        if features[0] is not Features.deepexp3d or len(set(features)) < len(features):
+            raise ValueError("must begin with deepexp3d and name none twice")
+        return features
 
 
 class StressDetection(Section):

@@ -1,6 +1,7 @@
 """One page with everything that was measured, and the same figures for machines."""
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ import numpy as np
 import pandas as pd
 
 from assets.morphable_model import load_model
-from assets.paper_tables import fusion_measurements, gather_measurements, provenance
+from assets.paper_tables import EVALUATIONS, fusion_measurements, gather_measurements, provenance
 from assets.raw_videos import read_manifest
 from assets.stage import StageResult, WorkspaceResource, embedded_picture, main, materialise, skip_reason
 from assets.synthetic_facevid import truth_path
 from assets.workspace import Workspace
 from models.emotion.report.measurements import Measurements
 from models.storage import load_arrays, written_whole
+
+log = logging.getLogger(__name__)
 
 STAGE = "results_report"
 # What they show -> their files in `data/depth_maps`.
@@ -30,7 +33,8 @@ TEMPLATE = Path(__file__).with_suffix(".html")
 def write_report(workspace: Workspace) -> StageResult:
     """Write `reports/index.html`, which needs no other file, `summary.json`, and the tables as Markdown and LaTeX.
 
-    `reports/inference.json`, where `python -m benchmarks.inference --json` wrote one, fills Table II.
+    `reports/inference.json`, where `python -m benchmarks.inference --json` wrote one, fills Table II. What `deepexp3d
+    evaluate BENCHMARK --json reports/evaluations/NAME.json` wrote stands among the figures measured here.
     """
     from models.emotion.report.latex import to_latex
     from models.emotion.report.markdown import to_markdown
@@ -53,6 +57,8 @@ def write_report(workspace: Workspace) -> StageResult:
         "skipped": _skipped(workspace),
         "timings": _timings(workspace),
     }
+    for reason in measured.left_out:
+        log.warning("reports/%s/%s", EVALUATIONS, reason)
     summary = summary_of(sections)
     overlays = _overlays(workspace, folder)
     with written_whole(folder / "summary.json") as path:
@@ -172,7 +178,7 @@ def _emotion(workspace: Workspace, measured: Measurements) -> list[dict[str, Any
     rows = []
     for name, results in measured.accuracies.items():
         # The paper's protocol comes first where there are two.
-        pictures = sorted(workspace.data("emotion_classifier", name).glob("confusion-*.png"))
+        pictures = sorted(workspace.data("emotion_classifier", name).glob("confusion-deepexp3d-*.png"))
         rows.append(
             {
                 "benchmark": name,
@@ -180,7 +186,8 @@ def _emotion(workspace: Workspace, measured: Measurements) -> list[dict[str, Any
                 "accuracy": results[0].accuracy,
                 "protocol": results[0].protocol,
                 "synthetic": results[0].synthetic,
-                "picture": pictures[0] if pictures else None,
+                # Of figures of an evaluation by command the pipeline has no picture.
+                "picture": pictures[0] if pictures and not results[0].source else None,
             }
         )
     return rows
@@ -277,6 +284,7 @@ def _page(
 ) -> str:
     import jinja2
 
+    views_picture = workspace.data("view_invariance", "views.png")
     template = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True)
     return template.render(
         **sections,
@@ -287,7 +295,7 @@ def _page(
         picture=embedded_picture,
         model_picture=workspace.data("morphable_model", "model.png"),
         samples_picture=workspace.data("facevid_shards", "samples.jpg"),
-        views_picture=workspace.data("view_invariance", "views.png"),
+        views_picture=views_picture if views_picture.is_file() else None,
     )
 
 

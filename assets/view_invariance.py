@@ -3,6 +3,8 @@
 import json
 import logging
 import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
@@ -11,14 +13,17 @@ from tqdm import tqdm
 from assets.rendered_benchmarks import dataset_root
 from assets.stage import FOLLOWS_ITS_INPUTS, StageResult, WorkspaceResource, main, materialise, skipped
 from assets.workspace import Workspace
+from models.emotion.view_invariance import SETS
 from models.errors import DatasetError
 from models.storage import written_whole
+
+if TYPE_CHECKING:
+    from models.emotion.view_evaluation import ViewEvaluation
+    from models.expression.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
 STAGE = "view_invariance"
-# Sets that photograph a moment from several angles at once, by their folders, and what they are called.
-SETS = {"rafd": "RaFD", "kdef": "KDEF"}
 
 
 def measure_view_invariance(workspace: Workspace) -> StageResult:
@@ -26,7 +31,7 @@ def measure_view_invariance(workspace: Workspace) -> StageResult:
 
     Without any, say where they belong.
     """
-    from models.emotion.view_invariance import view_figure
+    from models.emotion.view_evaluation import PICTURE, draw_views, write_coefficients
     from models.expression.predictor import Predictor
 
     roots = {name: root for name in SETS if (root := dataset_root(workspace, name)) is not None}
@@ -34,30 +39,24 @@ def measure_view_invariance(workspace: Workspace) -> StageResult:
         places = " or ".join(f"{title} at data/datasets/{name}" for name, title in SETS.items())
         return skipped(workspace, STAGE, f"skipped: put {places} (see docs/datasets.md)")
     predictor = Predictor.load(workspace.data("champion"), features_only=True)
-    results, metrics, refused = {}, {}, {}
+    evaluations, refused = {}, {}
     for name, root in roots.items():
         try:
-            results[name], metrics[name] = _compared(workspace, name, root, predictor)
+            evaluations[name] = _evaluated(workspace, name, root, predictor)
         except DatasetError as error:
             # One set that is not what it should be must not take the other's figures with it.
             log.warning("%s", error)
             refused[name] = str(error)
-    if not results:
+    if not evaluations:
         raise DatasetError("; ".join(refused.values()))
     folder = workspace.data(STAGE)
     # Tables of a set that has gone must not stay.
     shutil.rmtree(folder, ignore_errors=True)
     with written_whole(folder / "metrics.json") as path:
-        path.write_text(json.dumps(metrics, indent=1) + "\n")
-    for name, result in results.items():
-        columns = {f"{view.view:+.0f}": view.coefficients for view in result.views}
-        table = pd.DataFrame(columns).rename_axis("coefficient")
-        with written_whole(folder / f"coefficients_{name}.csv") as path:
-            table.to_csv(path)
-    picture = folder / "views.png"
-    with written_whole(picture) as path:
-        names = {name: f"{SETS[name]} (synthetic)" if metrics[name]["synthetic"] else SETS[name] for name in results}
-        view_figure({names[name]: result for name, result in results.items()}).savefig(path, dpi=110)
+        path.write_text(json.dumps({name: one.to_json() for name, one in evaluations.items()}, indent=1) + "\n")
+    for name, one in evaluations.items():
+        write_coefficients(one.result, folder / f"coefficients_{name}.csv")
+    draw_views(list(evaluations.values()), folder / PICTURE)
     rows = [
         {
             "set": SETS[name],
@@ -66,40 +65,34 @@ def measure_view_invariance(workspace: Workspace) -> StageResult:
             "MSE, std^2": view.mse,
             "of e's variance": view.share,
         }
-        for name, result in results.items()
-        for view in result.views
+        for name, one in evaluations.items()
+        for view in one.result.views
     ]
     return StageResult(
         {
-            "data": "synthetic" if any(one["synthetic"] for one in metrics.values()) else "real",
+            "data": "synthetic" if any(one.synthetic for one in evaluations.values()) else "real",
             "by angle": pd.DataFrame(rows),
-            "MSE by angle": picture,
+            "MSE by angle": folder / PICTURE,
             **{f"{SETS[name]} was refused": reason for name, reason in refused.items()},
         }
     )
 
 
-def _compared(workspace: Workspace, name: str, root, predictor) -> tuple:
-    """The result for one set, and its part of `metrics.json`."""
-    from models.emotion.datasets import read_dataset
-    from models.emotion.detections import detect_photographs
-    from models.emotion.features import FeatureSources, compute_features
-    from models.emotion.view_invariance import compare_views
+def _evaluated(workspace: Workspace, name: str, root: Path, predictor: "Predictor") -> "ViewEvaluation":
+    """The figures of one set, as `deepexp3d evaluate` computes them."""
+    from models.emotion.view_evaluation import evaluate_views
 
     def progress(items, part, total):
         return tqdm(items, desc=f"{SETS[name]}: {part}", total=total, unit="image", mininterval=1.0)
 
-    contents = read_dataset(name, root)
-    detections = detect_photographs(
-        [photograph.path for photograph in contents.photographs],
+    return evaluate_views(
+        name,
+        root,
+        predictor=predictor,
         cache=workspace.scratch(STAGE, "landmarks") / f"{name}.npz",
-        threads=workspace.workers,
+        workers=workspace.workers,
         progress=progress,
     )
-    sources = FeatureSources(predictor=predictor, workers=workspace.workers)
-    table = compute_features("deepexp3d", contents.photographs, detections, sources, progress=progress)
-    result = compare_views(contents.photographs, table.values)
-    return result, result.to_json() | {"synthetic": contents.synthetic, "problems": list(contents.problems)}
 
 
 @dg.asset(

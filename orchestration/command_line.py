@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from models.emotion.settings import Features
 from models.errors import DeepExp3DError, VideoError
 
 app = typer.Typer(
@@ -44,15 +45,6 @@ class Calibration(StrEnum):
 
     none = "none"
     rest = "rest"
-
-
-class Features(StrEnum):
-    """What emotions are told from."""
-
-    deepexp3d = "deepexp3d"
-    image_fit = "image_fit"
-    shared_fit = "shared_fit"
-    blendshapes = "blendshapes"
 
 
 class ProtocolName(StrEnum):
@@ -234,6 +226,7 @@ def landmarks(
     "`deepexp3d evaluate kdef_frontal --root KDEF_and_AKDEF/KDEF --out results/kdef`\n\n"
     "`deepexp3d evaluate custom --root photographs --features shared_fit --features blendshapes --protocol subject "
     "--json custom.json`\n\n"
+    "`deepexp3d evaluate rafd_views --root RaFD --json views.json`\n\n"
     "`deepexp3d evaluate srd15 --root SRD15 --json stress.json`\n\n"
     "`deepexp3d evaluate bu3dfe --root BU_3DFE --pipeline depth --repeats 20 --epochs 50 --out results/bu3dfe`\n\n"
     "`deepexp3d evaluate bu3dfe --root BU_3DFE --protocol all --protocol redrawn --protocol paper --out results/bu3dfe`"
@@ -246,7 +239,8 @@ def evaluate(
     benchmark: Annotated[str | None, typer.Argument(help="Its name, as `--list` shows it.", show_default=False)] = None,
     root: Annotated[Path | None, typer.Option(help="The data set's folder, in its publisher's own layout.")] = None,
     features: Annotated[
-        list[Features] | None, typer.Option(help="What emotions are told from; may be given several times.")
+        list[Features] | None,
+        typer.Option(help="What emotions are told from; may be given several times; by default as params.yaml says."),
     ] = None,
     protocol: Annotated[
         list[ProtocolName] | None,
@@ -274,7 +268,7 @@ def evaluate(
     backend: BackendOption = Backend.mediapipe,
     without_face: Annotated[
         WithoutFace | None,
-        typer.Option(help="How photographs count in which no face is found; by default leave-out.", show_default=False),
+        typer.Option(help="How photographs count in which no face is found; by default as params.yaml says."),
     ] = None,
     repeats: Annotated[
         int | None,
@@ -326,6 +320,25 @@ def evaluate(
                 tell=print,
             )
             return
+        if evaluate_command.is_view_benchmark(benchmark):
+            needless = (without_face, repeats, seed)
+            if features or protocol or pipeline or folds_file or any(one is not None for one in needless):
+                raise DeepExp3DError(
+                    f"{benchmark}: compares all angles of the set, by the network's expressions; leave out --features, "
+                    "--protocol, --pipeline, --folds, --without-face, --repeats and --seed."
+                )
+            evaluate_command.evaluate_view_invariance(
+                benchmark,
+                root,
+                json_file=json_file,
+                out=out,
+                model=_named_model(model),
+                backend=str(backend),
+                workers=evaluate_command.processors(workers),
+                progress=partial(_progress_bar, unit=""),
+                tell=print,
+            )
+            return
         if benchmark == fusion_command.BENCHMARK:
             if features or model is not None:
                 raise DeepExp3DError(f"{benchmark}: learns from scans and photographs; leave out --features, --model.")
@@ -354,14 +367,14 @@ def evaluate(
         evaluate_command.evaluate_photographs(
             benchmark,
             root,
-            features=[str(name) for name in features or [Features.deepexp3d]],
+            features=[str(name) for name in features or ()],
             protocols=[str(name) for name in protocol or ()],
             folds_file=folds_file,
             json_file=json_file,
             out=out,
             model=_named_model(model),
             backend=str(backend),
-            without_face=(without_face or WithoutFace.leave_out).name,
+            without_face=None if without_face is None else without_face.name,
             repeats=repeats,
             seed=seed,
             workers=evaluate_command.processors(workers),

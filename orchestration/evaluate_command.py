@@ -1,11 +1,11 @@
-"""`deepexp3d evaluate` on photographs, and on videos of stress: without Dagster, as the stages do it."""
+"""`deepexp3d evaluate` on photographs, their angles, and videos of stress: without Dagster, as the stages do it."""
 
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from assets.workspace import Workspace
 from models.errors import OutputError
@@ -32,7 +32,7 @@ def evaluate_photographs(
     out: Path | None,
     model: Path | str | None,
     backend: str,
-    without_face: str,
+    without_face: str | None,
     repeats: int | None,
     seed: int | None,
     workers: int,
@@ -52,20 +52,22 @@ def evaluate_photographs(
     from models.emotion.features import FITS
     from models.emotion.protocols import Folds
 
-    settings, own_seed, pick_seed = _settings_of_photographs(repeats)
+    defaults = _defaults_of_photographs()
+    features = features or defaults.features
     folds = None if folds_file is None else Folds.load(folds_file)
-    opened = open_benchmark(benchmark, root, seed=pick_seed if seed is None else seed, folds=folds)
+    opened = open_benchmark(benchmark, root, seed=defaults.pick_seed if seed is None else seed, folds=folds)
     results = list(
         compare_features(
             opened,
             features,
             protocols or known_protocols(opened, folds),
-            settings=settings,
-            seed=own_seed if seed is None else seed,
+            # The pipeline's repeats are few because it goes through every benchmark; the command has the protocol's.
+            settings=replace(defaults.settings, repeats=repeats),
+            seed=defaults.seed if seed is None else seed,
             model=model,
             face_model=_detector_model() if set(features) & set(FITS) else None,
             backend=backend,
-            without_face=without_face,
+            without_face=without_face or defaults.without_face,
             folds=folds,
             cache=None if out is None else landmark_cache(out, backend),
             workers=workers,
@@ -143,25 +145,94 @@ def evaluate_stress_videos(
                 result.drawn.save(folds_beside(path, result.drawn))
 
 
+def is_view_benchmark(benchmark: str) -> bool:
+    """Whether a name is that of a comparison of angles."""
+    return benchmark in _view_benchmarks()
+
+
+def evaluate_view_invariance(
+    benchmark: str,
+    root: Path,
+    *,
+    json_file: Path | None,
+    out: Path | None,
+    model: Path | str | None,
+    backend: str,
+    workers: int,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> None:
+    """How far e of the same moment is apart between angles, told and then written.
+
+    Raises
+    ------
+    DeepExp3DError
+        The folder does not hold the set, nothing in it can be compared, or there is no such network.
+    """
+    from models.emotion.benchmark_files import landmark_cache
+    from models.emotion.benchmark_result import network_in_words, write_json
+    from models.emotion.view_evaluation import evaluate_views, require_pairs, views_text, write_views
+    from models.expression.predictor import Predictor
+
+    evaluation = evaluate_views(
+        _view_benchmarks()[benchmark],
+        root,
+        predictor=Predictor.load(model, features_only=True, threads=workers),
+        backend=backend,
+        cache=None if out is None else landmark_cache(out, backend),
+        workers=workers,
+        progress=progress,
+    )
+    require_pairs(evaluation, root)
+    evaluation = replace(evaluation, versions={**evaluation.versions, "network": network_in_words(model)})
+    tell(views_text(evaluation))
+    with _said_in_a_line():
+        if json_file is not None:
+            write_json(evaluation.to_json(), json_file)
+        if out is not None:
+            write_views(evaluation, out)
+
+
+def _view_benchmarks() -> dict[str, str]:
+    """Name of each comparison of angles -> its set."""
+    from models.emotion.view_invariance import SETS, view_benchmark
+
+    return {view_benchmark(dataset): dataset for dataset in SETS}
+
+
 def processors(workers: int) -> int:
     """How many of them work: those asked for, or for 0 all that this process may use."""
     return workers or len(os.sched_getaffinity(0))
 
 
-def _settings_of_photographs(repeats: int | None) -> tuple["EvaluationSettings", int, int]:
-    """Settings, seed of folds and searches, and seed of picks: of the project at hand, else the defaults.
+class _Defaults(NamedTuple):
+    """What holds where nobody asks for something else; as in `compare_features`."""
+
+    settings: "EvaluationSettings"
+    features: Sequence[str]
+    without_face: str
+    seed: int
+    pick_seed: int
+
+
+def _defaults_of_photographs() -> _Defaults:
+    """Those of the project at hand, else the settings' own.
 
     The network that comes with the installation is of use without a project.
     """
-    from models.emotion.settings import PICK_SEED, SEED, EvaluationSettings
+    from models.emotion.settings import PICK_SEED, SEED, EvaluationSettings, Features
 
     workspace = _project_at_hand()
     if workspace is None:
-        return EvaluationSettings(repeats=repeats), SEED, PICK_SEED
-    classifier = workspace.params.emotion_classifier
-    # The pipeline's repeats are few because it goes through every benchmark; whoever asks for one gets the paper's.
-    settings = EvaluationSettings(classifier.folds, repeats, classifier.search)
-    return settings, classifier.seed, workspace.params.benchmark_images.seed
+        return _Defaults(EvaluationSettings(), [str(Features.deepexp3d)], "leave_out", SEED, PICK_SEED)
+    params = workspace.params.emotion_classifier
+    return _Defaults(
+        EvaluationSettings(params.folds, params.repeats, params.search),
+        [str(name) for name in params.features],
+        params.without_face,
+        params.seed,
+        workspace.params.benchmark_images.seed,
+    )
 
 
 def _settings_of_stress() -> tuple["StressSettings", int]:

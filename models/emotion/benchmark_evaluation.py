@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -31,14 +31,14 @@ from models.emotion.protocols import (
     person_of,
     relative_name,
 )
-from models.emotion.settings import EvaluationSettings
+from models.emotion.settings import EvaluationSettings, WithoutFace
 from models.errors import DatasetError
 
 if TYPE_CHECKING:
     from models.morphable_model.model import MorphableModel
 
 # What happens to photographs in which no face is found.
-WITHOUT_FACE = ("leave_out", "wrong")
+WITHOUT_FACE = get_args(WithoutFace)
 # Attributes by which accuracies are told apart.
 SUBGROUPS = ("gender", "ethnicity", "age")
 # Examples that a problem names.

@@ -7,9 +7,12 @@ from textwrap import fill
 from models.emotion.benchmark_result import BenchmarkResult
 from models.emotion.benchmarks import BENCHMARKS
 from models.emotion.datasets import DATASETS
-from models.emotion.published import Accuracy
+from models.emotion.published import VIEW_MSE, Accuracy
+from models.emotion.view_invariance import PUBLISHED_SET, SETS, view_benchmark
 
 WIDTH = 100
+# What is compared of sets that photograph a moment from several angles.
+VIEWS = "mean squared error of e between turned photographs and the frontal one of the same moment, by angle"
 
 
 def results_text(results: Sequence[BenchmarkResult]) -> str:
@@ -36,6 +39,9 @@ def benchmarks_text() -> str:
                 published = f", published: {_published(benchmark.published)} %" if benchmark.published else ""
                 parts[-1] += f"\n  {benchmark.name}{published}\n{_entry('', benchmark.description, 6)}"
                 parts[-1] += f"\n{_entry('', benchmark.paper.description, 6)}"
+        if dataset in SETS:
+            stated = f", published: {VIEW_MSE}, of unknown unit" if dataset == PUBLISHED_SET else ""
+            parts[-1] += f"\n  {view_benchmark(dataset)}{stated}\n{_entry('', VIEWS, 6)}"
     return "\n\n".join(parts)
 
 
@@ -65,7 +71,8 @@ def _accuracies(results: Sequence[BenchmarkResult]) -> str:
         )
     measures = ", the ".join(sorted({result.measure for result in results}))
     text = f"{_aligned(rows, left=2)}\nin per cent; measured is the {measures}"
-    single = sorted({result.protocol for result in results if result.deviation is None})
+    # A publisher's split has one fold, and is the same however often it is asked for.
+    single = sorted({one.protocol for one in results if one.deviation is None and one.fold_deviation is not None})
     if single:
         text += f"\n{' and '.join(single)}: one repeat, whose deviation is that of its folds; --repeats 10 splits anew"
     return text

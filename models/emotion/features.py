@@ -13,6 +13,7 @@ import numpy as np
 
 from models.emotion.datasets.contents import Photograph
 from models.emotion.detections import LARGEST_SIDE, Detections
+from models.emotion.settings import Features
 from models.errors import FittingError, ModelMismatchError
 from models.expression.concurrency import mapped
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
 # Name -> what it is, for readers.
 FEATURES: Mapping[str, str] = {
-    "deepexp3d": "28 expression coefficients of each photograph by the network",
-    "image_fit": "28 expression coefficients of a fit of each photograph on its own",
-    "shared_fit": "28 expression coefficients of a fit in which all photographs of a person share one identity",
-    "blendshapes": "MediaPipe's 52 blendshape scores",
+    Features.deepexp3d: "28 expression coefficients of each photograph by the network",
+    Features.image_fit: "28 expression coefficients of a fit of each photograph on its own",
+    Features.shared_fit: "28 expression coefficients of a fit in which all photographs of a person share one identity",
+    Features.blendshapes: "MediaPipe's 52 blendshape scores",
 }
 
 # Those that a face model is fitted for.

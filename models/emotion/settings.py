@@ -1,9 +1,23 @@
 """What can be set about the emotion classifier, without the libraries that it takes."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
 
 # Seeds where no project says others: of photographs that are picked at random, and of folds and searches.
 PICK_SEED, SEED = 23, 3
+
+# What happens to photographs in which no face is found: they take no part, or count as told wrong.
+WithoutFace = Literal["leave_out", "wrong"]
+
+
+class Features(StrEnum):
+    """What emotions are told from; `models.emotion.features.FEATURES` says what each is."""
+
+    deepexp3d = "deepexp3d"
+    image_fit = "image_fit"
+    shared_fit = "shared_fit"
+    blendshapes = "blendshapes"
 
 
 @dataclass(frozen=True)

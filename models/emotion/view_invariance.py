@@ -14,6 +14,15 @@ import numpy as np
 from models.emotion.datasets.contents import Photograph
 
 SEMI_PROFILE = 45.0
+# Sets that photograph a moment from several angles at once, and what they are called.
+SETS = {"rafd": "RaFD", "kdef": "KDEF"}
+# The one whose semi-profiles the paper states a figure of.
+PUBLISHED_SET = "rafd"
+
+
+def view_benchmark(dataset: str) -> str:
+    """What the comparison of a set's angles is called among the benchmarks."""
+    return f"{dataset}_views"
 
 
 @dataclass(frozen=True)

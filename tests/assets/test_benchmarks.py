@@ -23,7 +23,12 @@ from models.expression.shipped import SHIPPED_FOLDER
 def evaluated(new_project, tmp_path_factory):
     """A project in which the stand-in for KDEF has gone the whole way to a classifier, by the small network."""
     workspace = new_project(
-        tmp_path_factory.mktemp("benchmark") / "project", **{"rendered_benchmarks.people": {"kdef": 4, "rafdb": 8}}
+        tmp_path_factory.mktemp("benchmark") / "project",
+        **{
+            "rendered_benchmarks.people": {"kdef": 4, "rafdb": 8},
+            "emotion_classifier.features": ["deepexp3d", "shared_fit"],
+            "emotion_classifier.without_face": "wrong",
+        },
     )
     shutil.copytree(SHIPPED_FOLDER / "deepexp3d-small", workspace.data("champion"))
     render_benchmarks(workspace)
@@ -98,10 +103,13 @@ def test_groups_that_the_set_names_are_told_apart_in_mlflow(evaluated):
 
 def test_both_protocols_are_judged_and_said_to_be_of_rendered_people(evaluated):
     metrics = json.loads(evaluated.data("emotion_classifier", "kdef_frontal", "metrics.json").read_text())
-    assert [(result["protocol"], result["by_subject"]) for result in metrics["results"]] == [
-        ("paper", False),
-        ("subject", True),
+    assert [(result["features"], result["protocol"], result["by_subject"]) for result in metrics["results"]] == [
+        ("deepexp3d", "paper", False),
+        ("deepexp3d", "subject", True),
+        ("shared_fit", "paper", False),
+        ("shared_fit", "subject", True),
     ]
+    assert {result["without_face"] for result in metrics["results"]} == {"wrong"}
     assert metrics["synthetic"]
     assert {"confusion-deepexp3d-paper.png", "metrics-folds-subject.json", "classifier.skops"} <= {
         path.name for path in evaluated.data("emotion_classifier", "kdef_frontal").iterdir()

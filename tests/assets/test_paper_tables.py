@@ -64,6 +64,18 @@ def test_results_are_found_where_the_stages_write_them(project):
     assert "rafdb" not in measured.not_run
 
 
+def test_figures_that_were_measured_by_command_stand_among_the_stages(project):
+    tree = {"benchmark": "kdef_frontal", "accuracy": 0.9, "deviation": None, "images": 490, "protocol": "paper"}
+    put(project, tree, "reports", "evaluations", "kdef.json")
+    put(project, {"temperature": 21}, "reports", "evaluations", "weather.json")
+    measured = gather_measurements(project)
+    assert [(one.accuracy, one.source) for one in measured.accuracies["kdef_frontal"]] == [(0.9, "kdef.json")]
+    assert [line.split(":")[0] for line in measured.left_out] == ["weather.json"]
+    assert "sha256 of reports/evaluations/kdef.json" in dict(provenance(project))
+    (row,) = results_report._emotion(project, measured)
+    assert (row["accuracy"], row["picture"]) == (0.9, None)
+
+
 def test_a_folder_that_is_no_data_set_is_told_in_table_one(project):
     folder = project.data("datasets", "kdef")
     folder.mkdir(parents=True, exist_ok=True)

@@ -113,6 +113,20 @@ def test_a_profile_with_an_unknown_key_leaves_the_file_as_it_was(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
+        ("features", ["blendshapes", "deepexp3d"], "begin with deepexp3d"),
+        ("features", ["deepexp3d", "shared_fit", "shared_fit"], "none twice"),
+        ("features", ["deepexp3d", "deepface"], "'image_fit'"),
+        ("without_face", "leave-out", "'leave_out' or 'wrong'"),
+    ],
+)
+def test_features_and_policies_that_the_classifier_does_not_know_are_named(name, value, problem):
+    with pytest.raises(ParamsError, match=rf"emotion_classifier\.{name}.*{problem}"):
+        load_params(PARAMS, {f"emotion_classifier.{name}": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
         ("resolutions", [{"input_size": 56, "share": 0.6}, {"input_size": 112, "share": 0.4}], "less than 1"),
         ("resolutions", [{"input_size": 8, "share": 0.6}], "sizes are 16 to 224"),
         ("shards", {"facevid_shards": 0.0}, "nor all zero"),

@@ -30,8 +30,8 @@ def project(new_project, tmp_path, monkeypatch):
         return FeatureTable(tuple(photograph.path for photograph in photographs), np.array(values))
 
     monkeypatch.setattr("models.expression.predictor.Predictor.load", lambda *_, **options: None)
-    monkeypatch.setattr("models.emotion.detections.detect_photographs", lambda paths, **options: SimpleNamespace())
-    monkeypatch.setattr("models.emotion.features.compute_features", features)
+    monkeypatch.setattr("models.emotion.view_evaluation.detect_photographs", lambda *_, **options: SimpleNamespace())
+    monkeypatch.setattr("models.emotion.view_evaluation.compute_features", features)
     return workspace
 
 

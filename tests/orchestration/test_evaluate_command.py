@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from models.emotion import stress_settings
 from models.emotion.labels import EMOTIONS
+from models.emotion.report.evaluations import read_evaluations
 from models.emotion.settings import PICK_SEED, SEED, SearchSettings
 from models.errors import DatasetError
 from orchestration.command_line import app
@@ -87,6 +88,10 @@ def test_a_folder_gives_a_table_and_files_and_the_same_again_from_its_folds(comm
     assert repeated["accuracy"] == figures["results"][1]["accuracy"]
     assert repeated["confusion"] == figures["results"][1]["confusion"]
     assert (tmp_path / "again-folds-subject.json").read_bytes() == folds.read_bytes()
+
+    ((reported,), left_out) = read_evaluations(tmp_path)
+    assert (reported.benchmark, [one.by_subject for one in reported.accuracies]) == ("kdef_frontal", [True])
+    assert left_out == (), "folds lie beside figures"
 
 
 def test_the_list_names_every_benchmark_and_whom_to_ask(command):
@@ -196,9 +201,20 @@ def test_outside_of_a_project_the_defaults_hold(asked_for, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["evaluate", "kdef_frontal", "--root", "KDEF", "--workers", "1"])
     assert "enough is known" in one_error(result)
-    (opened, *_, options) = asked_for[0]
+    (opened, features, *_, options) = asked_for[0]
     assert (opened.seed, options["seed"]) == (PICK_SEED, SEED)
     assert options["settings"].search == SearchSettings()
+    assert (features, options["without_face"]) == (["deepexp3d"], "leave_out")
+
+
+def test_features_and_the_policy_are_the_projects_where_nobody_asks(new_project, asked_for, tmp_path, monkeypatch):
+    put_photographs(tmp_path / "KDEF")
+    changes = {"emotion_classifier.features": ["deepexp3d", "blendshapes"], "emotion_classifier.without_face": "wrong"}
+    monkeypatch.setenv("DEEPEXP3D_ROOT", str(new_project(tmp_path / "project", **changes).root))
+    for more in ((), ("--features", "image_fit", "--without-face", "leave-out")):
+        CliRunner().invoke(app, ["evaluate", "kdef_frontal", "--root", str(tmp_path / "KDEF"), "--workers", "1", *more])
+    asked = [(features, options["without_face"]) for _, features, *_, options in asked_for]
+    assert asked == [(["deepexp3d", "blendshapes"], "wrong"), (["image_fit"], "leave_out")]
 
 
 @pytest.mark.parametrize("place", ["folder", "file/below.json"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from models.emotion.report.evaluations import read_evaluations
 from models.emotion.stress_videos import COLUMNS, VideoExpressions
 from orchestration.command_line import app
 
@@ -69,6 +70,8 @@ def test_a_manifest_gives_a_table_and_files_and_videos_are_read_once(command, vi
     assert (told["synthetic"], told["repeats"], told["benchmark"]) == (False, 1, "srd15")
     assert told["versions"]["network"].startswith("deepexp3d-small")
     assert told["machine"]["processors"] > 0
+    ((reported,), left_out) = read_evaluations(tmp_path)
+    assert (reported.stress, left_out) == (told, ())
     assert len(command.read) == 20
     command.read.clear()
     again = command.run("srd15", "--root", videos, "--out", out, "--repeats", 1)

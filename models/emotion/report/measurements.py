@@ -18,6 +18,8 @@ class MeasuredAccuracy:
     by_subject : whether nobody was in training and test at once
     synthetic : whether the images are rendered
     class_accuracy : by emotion
+    complete : whether all photographs and emotions of the benchmark are there, as far as that is known
+    source : file of an evaluation by command; empty for the pipeline's own figures
     """
 
     accuracy: float
@@ -28,6 +30,8 @@ class MeasuredAccuracy:
     by_subject: bool
     synthetic: bool
     class_accuracy: Mapping[str, float] = field(default_factory=dict)
+    complete: bool = True
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Measurements:
     stress : of `StressResult.to_json`
     views : data set -> of `ViewInvariance.to_json`
     expression : of `data/expression_evaluation/metrics.json`, with `test_videos`: how many are "rendered" of "all"
+    left_out : files of evaluations that are not shown, a sentence each that says why
     """
 
     accuracies: Mapping[str, Sequence[MeasuredAccuracy]] = field(default_factory=dict)
@@ -63,6 +68,7 @@ class Measurements:
     stress: Mapping[str, Any] | None = None
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     expression: Mapping[str, Any] | None = None
+    left_out: Sequence[str] = ()
 
 
 def accuracies_of(metrics: Mapping[str, Any]) -> tuple[MeasuredAccuracy, ...]:
@@ -87,4 +93,5 @@ def _accuracy(row: Mapping[str, Any]) -> MeasuredAccuracy:
         by_subject=bool(row.get("by_subject", "by person" in protocol)),
         synthetic=bool(row.get("synthetic", False)),
         class_accuracy=dict(row.get("class_accuracy") or {}),
+        complete=bool(row.get("complete", True)),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from models.emotion import published
 from models.emotion.report.measurements import MeasuredAccuracy, Measurements
+from models.emotion.view_invariance import SETS
 
 NOT_RUN = "not run: data absent"
 NOT_MEASURED = "not measured"
@@ -200,6 +201,8 @@ def accuracy_table(measured: Measurements) -> Table:
         notes=(
             "The paper's protocol splits photographs: a person may be in training and test. By subject nobody is. In "
             "both, hyper-parameters are tuned inside the training folds.",
+            *_part_notes(rows),
+            *measured.left_out,
         ),
     )
 
@@ -219,7 +222,7 @@ def further_accuracies_table(measured: Measurements) -> Table:
         columns=("benchmark", "here: paper's protocol", "here: by subject", "measured on"),
         aligned_right=(False, True, True, False),
         rows=tuple(rows),
-        notes=("The paper gives the accuracies of semi-profiles in its figures alone.",),
+        notes=("The paper gives the accuracies of semi-profiles in its figures alone.", *_part_notes(rows)),
     )
 
 
@@ -251,6 +254,7 @@ def features_tables(measured: Measurements) -> tuple[Table, ...]:
             rows=tuple(rows),
             notes=(
                 "The shared fit sees all photographs of a person at once and therefore knows more than the others.",
+                *_part_notes(rows),
             ),
         ),
     )
@@ -284,6 +288,7 @@ def class_accuracy_table(measured: Measurements) -> Table:
         columns=("benchmark", "emotion", "published", "here: paper's protocol", "here: by subject"),
         aligned_right=(False, False, True, True, True),
         rows=tuple(rows),
+        notes=_part_notes(rows),
     )
 
 
@@ -388,9 +393,6 @@ def expression_error_table(measured: Measurements) -> Table:
     )
 
 
-_SETS = {"rafd": "RaFD", "kdef": "KDEF"}
-
-
 def view_table(measured: Measurements) -> Table:
     """Section IV-A: how far e of one moment is apart between angles."""
     real = {name: result for name, result in measured.views.items() if not result.get("synthetic")}
@@ -408,7 +410,7 @@ def view_table(measured: Measurements) -> Table:
     for name, result in measured.views.items():
         for place, view in enumerate(result["views"]):
             mark = ", rendered (synthetic)" if result.get("synthetic") else ""
-            cells = (Cell(_SETS.get(name, name) + mark), Cell(f"{view['view']:+.0f}°"), Cell(""))
+            cells = (Cell(SETS.get(name, name) + mark), Cell(f"{view['view']:+.0f}°"), Cell(""))
             rows.append(Row((*cells, *_view_cells(measured, name, view)), first=place == 0))
     if "kdef" not in real:
         rows.append(Row((Cell("KDEF"), Cell("45°, 90°"), Cell(""), *_view_cells(measured, "kdef", None))))
@@ -439,6 +441,7 @@ def view_table(measured: Measurements) -> Table:
         notes=(
             "The paper states no unit. The share tells how much of what distinguishes expressions the angle changes: "
             "0 % is perfect, 200 % is what photographs have that know nothing of each other.",
+            *_part_notes(rows),
         ),
     )
 
@@ -500,7 +503,9 @@ def _of_data(measured: Measurements, benchmark: str, *, synthetic: bool) -> list
 
 
 def _images(results: Sequence[MeasuredAccuracy]) -> Cell:
-    return Cell(f"{results[0].images:,} images" if results[0].images else "")
+    """How many images, and the file of an evaluation by command that the figures are from."""
+    images = [f"{results[0].images:,} images"] if results[0].images else []
+    return Cell(", ".join([*images, *sorted({result.source for result in results} - {""})]))
 
 
 def _by_protocol(results: Sequence[MeasuredAccuracy]) -> tuple[MeasuredAccuracy | None, MeasuredAccuracy | None]:
@@ -515,14 +520,30 @@ def _class_accuracy(result: MeasuredAccuracy | None, emotion: str) -> Cell:
     if result is None or emotion not in result.class_accuracy:
         return Cell(NOT_MEASURED, Kind.ABSENT)
     kind = Kind.SYNTHETIC if result.synthetic else Kind.MEASURED
-    return Cell(f"{100 * result.class_accuracy[emotion]:.1f}", kind)
+    return Cell(f"{100 * result.class_accuracy[emotion]:.1f}" + _part_mark(result), kind)
 
 
 def _accuracy(result: MeasuredAccuracy | None) -> Cell:
     if result is None:
         return Cell(NOT_MEASURED, Kind.ABSENT)
     deviation = None if result.deviation is None else 100 * result.deviation
-    return Cell(_per_cent(100 * result.accuracy, deviation), Kind.SYNTHETIC if result.synthetic else Kind.MEASURED)
+    kind = Kind.SYNTHETIC if result.synthetic else Kind.MEASURED
+    return Cell(_per_cent(100 * result.accuracy, deviation) + _part_mark(result), kind)
+
+
+# After a figure that is not of all of the set.
+_PART = " *"
+
+
+def _part_mark(result: MeasuredAccuracy) -> str:
+    """Rendered sets, which stand apart and are called so, are not marked as well."""
+    return "" if result.complete or result.synthetic else _PART
+
+
+def _part_notes(rows: Sequence[Row]) -> tuple[str, ...]:
+    """What the mark means, where there is one."""
+    marked = any(cell.text.endswith(_PART) for row in rows for cell in row.cells)
+    return ("* Not of all of the set: does not compare with what is published.",) if marked else ()
 
 
 def _not_run(measured: Measurements, name: str) -> Cell:
@@ -586,9 +607,11 @@ def _error(errors: Mapping[str, float], method: str, kind: Kind) -> Cell:
 def _view_cells(measured: Measurements, name: str, view: Mapping[str, Any] | None) -> tuple[Cell, Cell, Cell]:
     if view is None:
         return _not_run(measured, "view_invariance"), Cell(""), Cell("")
-    kind = Kind.SYNTHETIC if measured.views[name].get("synthetic") else Kind.MEASURED
+    result = measured.views[name]
+    kind = Kind.SYNTHETIC if result.get("synthetic") else Kind.MEASURED
+    mark = "" if result.get("complete", True) or result.get("synthetic") else _PART
     share = "" if view["share"] is None else f"{100 * view['share']:.0f} %"
-    return Cell(f"{view['mse']:.3f}", kind), Cell(share, kind), Cell(f"{view['pairs']:,}", kind)
+    return Cell(f"{view['mse']:.3f}{mark}", kind), Cell(share, kind), Cell(f"{view['pairs']:,}", kind)
 
 
 def _stress_notes(stress: Mapping[str, Any] | None) -> Iterable[str]:

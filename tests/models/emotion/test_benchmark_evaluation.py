@@ -184,6 +184,8 @@ def test_a_validation_part_is_held_out_and_said_to_be(opened):
     assert "28 photographs of the set's validation part are held out" in " ".join(before.problems)
     assert before.asked == before.confusion.sum() == 28
     assert before.description == "the set's own split"
+    text = results_text([replace(before, features="deepexp3d")])
+    assert "--repeats" not in text, "the split would be the same again"
 
 
 def test_a_split_with_gaps_is_not_replaced_by_folds_unsaid(opened):
