@@ -33,7 +33,9 @@ OVERLAYS, REGISTRATION = "overlays.jpg", "registration.png"
 # Width of a picture of one pair.
 PICTURE_WIDTH = 960
 # Of the files of single pairs.
-PAIR_FORMAT = 2
+PAIR_FORMAT = 3
+# Between several remarks on one pair.
+AND = "; "
 
 Progress = Callable[[Iterable, str, int | None], Iterable]
 
@@ -112,7 +114,7 @@ def make_depth_maps(workspace: Workspace) -> StageResult:
             "people": len(np.unique(samples.subjects)),
             "left out": assembled.left_out or "nothing",
             "why": " ".join(assembled.problems[:10]) or "nothing was left out",
-            "remarks": " ".join(f"{row.scan}: {row.remark}." for row in kept[kept.remark != ""].itertuples()) or "none",
+            "remarks": " ".join(remarks_on(prepared.table)) or "none",
             "mutual information, nats, median": float(kept.information_after.median()),
             "reconstructions of the photographs": _reconstructed(samples, problems),
             **({"distance from the truth, pixels, median": float(errors.median())} if len(errors) else {}),
@@ -129,6 +131,22 @@ def write_pairs(prepared: PreparedScans, folder: Path) -> None:
     _write_picture(np.concatenate(prepared.pictures), folder / OVERLAYS)
     with written_whole(folder / REGISTRATION) as path:
         registration_figure(prepared.table[prepared.table.status == "ok"]).savefig(path, dpi=110)
+
+
+def remarks_on(table: pd.DataFrame) -> tuple[str, ...]:
+    """What was done to scans that are used, or what they lack: a sentence for each such thing with how many and which.
+
+    Parameters
+    ----------
+    table : of `PreparedScans`
+    """
+    from models.emotion.datasets.inspection import named
+
+    scans: dict[str, list[str]] = {}
+    for row in table[table.status == "ok"].itertuples():
+        for remark in filter(None, row.remark.split(AND)):
+            scans.setdefault(remark, []).append(row.scan)
+    return tuple(f"{remark[0].upper()}{remark[1:]} ({len(names)}): {named(names)}." for remark, names in scans.items())
 
 
 def with_needed_reconstructions(
@@ -248,18 +266,18 @@ def _prepared(job: PairJob) -> dict[str, np.ndarray]:
         "information_after": np.array(found.metric_after),
         "turn_degrees": np.array(found.turn),
         "scale": np.array(found.scale),
-        "remark": np.array(pair.remark),
+        "remark": np.array(AND.join(pair.remarks)),
     }
 
 
 def _error(job: PairJob, pair) -> float:
-    """Pixels between where registration and texture put a rendered scan; NaN for one that was turned."""
+    """Pixels between where registration and texture put a rendered scan; NaN for one that was turned or has none."""
     from models.rgbd.meshes import read_mesh
     from models.rgbd.registration import mean_distance
     from models.rgbd.texture_placement import texture_placement
 
     truth = texture_placement(read_mesh(job.scan.scan), pair.scan, len(pair.colour))
-    if truth is None or pair.remark:
+    if truth is None or pair.remarks:
         return float("nan")
     return mean_distance(pair.registration.matrix, truth, pair.scan.valid)
 

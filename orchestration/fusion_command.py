@@ -50,7 +50,7 @@ def evaluate_fusion(
         The folder does not hold the set, or a protocol or pipeline is unknown.
     """
     from assets.batches import chained
-    from assets.depth_maps import prepare_scans, with_needed_reconstructions, write_pairs
+    from assets.depth_maps import prepare_scans, remarks_on, with_needed_reconstructions, write_pairs
     from assets.rgbd_evaluation import write_confusions
     from assets.rgbd_networks import own_deepexp3d, rgbd_hardware, weight_files
     from models.rgbd.datasets import read_scans
@@ -104,7 +104,12 @@ def evaluate_fusion(
             download=params.rgbd_networks.download,
             deepexp3d=own_deepexp3d(workspace),
             divisions=divisions,
-            problems=(*contents.problems, *prepared.assembled.problems, *remarks),
+            problems=(
+                *contents.problems,
+                *prepared.assembled.problems,
+                *remarks_on(prepared.table),
+                *remarks,
+            ),
             progress=progress,
         )
         several = len(comparison.results) > 1

@@ -29,7 +29,7 @@ class PreparedPair:
     registration : from pixels of the range image to those of `colour`
     box : (4,) int, left, top, right, bottom of the square around the face; it may reach beyond the images
     scan : its range image, before the registration
-    remark : what was done to the scan, "upside down: turned back"; empty for an ordinary one
+    remarks : what was done to the scan or what it lacks, "upside down: turned back"; none of an ordinary one
     """
 
     colour: np.ndarray
@@ -38,7 +38,7 @@ class PreparedPair:
     registration: Registration
     box: np.ndarray
     scan: RangeImage
-    remark: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def prepare_pair(
@@ -65,12 +65,14 @@ def prepare_pair(
     mesh = read_mesh(scan.scan)
     landmarks = read_landmarks(scan.landmarks) if scan.landmarks is not None else None
     found = orientation(mesh, landmarks)
-    remark = ""
+    remarks = []
     if found.turned:
         if settings.turned == "leave_out":
             raise ScanError(f"{scan.scan}: the scan is {found.position}; turn it, or have it turned.", "turned scan")
         mesh, landmarks = turned_back(mesh, landmarks, found)
-        remark = f"{found.position}: turned back"
+        remarks.append(f"{found.position}: turned back")
+    if mesh.texture_coordinates is None:
+        remarks.append("without texture coordinates: used with the photograph alone")
     try:
         depth_image = range_image(mesh, settings.range_image)
         colour = fitted(photograph, settings.range_image.size)
@@ -83,7 +85,7 @@ def prepare_pair(
         box = face_box(depth, settings.cropping)
     except ScanError as error:
         raise ScanError(f"{scan.scan} with {scan.image.name}: {error}", error.reason) from error
-    return PreparedPair(colour, depth, np.isfinite(depth), registration, box, depth_image, remark)
+    return PreparedPair(colour, depth, np.isfinite(depth), registration, box, depth_image, tuple(remarks))
 
 
 def _points(colour: np.ndarray, backend: LandmarkBackend | None) -> np.ndarray | None:

@@ -82,7 +82,11 @@ def test_two_scans_of_one_expression_become_two_pairs_whatever_their_person_is_c
 ):
     def prepared(job):
         shade = 1 + "xy".index(job.scan.scan.name[0])
-        images = {"colour": np.full((224, 224, 3), shade, np.uint8), "depth": np.zeros((64, 64), np.float32)}
+        images = {
+            "colour": np.full((224, 224, 3), shade, np.uint8),
+            "depth": np.zeros((64, 64), np.float32),
+            "depth_image": np.zeros((224, 224), np.uint8),
+        }
         figures = {name: np.array(0.5) for name in depth_maps.FIGURES}
         return {**images, **figures, "remark": np.array(""), "picture": depth_maps._encoded(np.zeros((8, 24, 3)))}
 
@@ -99,6 +103,22 @@ def test_two_scans_of_one_expression_become_two_pairs_whatever_their_person_is_c
     )
     assert made.assembled.samples.colour[:, 0, 0, 0].tolist() == [1, 2]
     assert len(list(folder.glob("*.npz"))) == len(list(folder.parent.rglob("*.npz"))) == 2
+
+
+def test_remarks_on_pairs_are_counted_with_the_scans_that_they_are_on():
+    table = pd.DataFrame(
+        [
+            ("F0001 sad 3", "ok", "upside down: turned back; without texture coordinates: used"),
+            ("F0001 sad 4", "ok", "without texture coordinates: used"),
+            ("F0002 sad 3", "ok", ""),
+            ("F0002 sad 4", "mismatch", np.nan),
+        ],
+        columns=["scan", "status", "remark"],
+    )
+    assert depth_maps.remarks_on(table) == (
+        "Upside down: turned back (1): F0001 sad 3.",
+        "Without texture coordinates: used (2): F0001 sad 3, F0001 sad 4.",
+    )
 
 
 def test_rendered_people_are_called_synthetic_at_every_stage(project):

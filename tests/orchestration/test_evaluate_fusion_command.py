@@ -24,6 +24,7 @@ PAIRS = pd.DataFrame(
         "scan": ["F0001 angry 3", "F0009 sad 3"],
         "status": ["ok", "mismatch"],
         "error_px": np.nan,
+        "remark": ["without texture coordinates: used with the photograph alone", np.nan],
         **{name: [0.1, np.nan] for name in ("information_start", "information_after", "moved_px")},
     }
 )
@@ -67,6 +68,7 @@ def test_a_folder_gives_both_tables_and_files_and_the_same_again_from_its_divisi
     assert "84.72" in result.stdout
     assert "2D+3D features fusion+SVM [36]" in result.stdout
     assert "F0009 sad 3" in result.stdout
+    assert "used with the photograph alone (1): F0001 angry 3." in result.stdout
     figures = json.loads((out / "metrics.json").read_text())
     assert (figures["protocol"], figures["repeats"], figures["people"]) == ("redrawn", 2, 4)
     assert [one["pipeline"] for one in figures["results"]] == ["depth"]

@@ -63,11 +63,21 @@ def test_a_turned_scan_is_turned_back_or_left_out(scan, pair, tmp_path):
     path = tmp_path / "turned.wrl"
     path.write_text("\n".join(rows[: start + 1] + turned + rows[end:]))
     again = prepare_pair(replace(scan, scan=path))
-    assert again.remark == "upside down: turned back"
+    assert again.remarks == ("upside down: turned back",)
+    assert pair.remarks == ()
     np.testing.assert_allclose(again.depth, pair.depth, atol=1e-3)
     with pytest.raises(ScanError, match="upside down") as caught:
         prepare_pair(replace(scan, scan=path), PreparationSettings(turned="leave_out"))
     assert caught.value.reason == "turned scan"
+
+
+def test_a_scan_without_texture_coordinates_is_used_and_remarked(scan, pair, tmp_path):
+    text = scan.scan.read_text()
+    path = tmp_path / "bare.wrl"
+    path.write_text(text[: text.index("  texCoord ")] + " }\n}\n")
+    bare = prepare_pair(replace(scan, scan=path))
+    assert bare.remarks == ("without texture coordinates: used with the photograph alone",)
+    np.testing.assert_array_equal(bare.depth, pair.depth)
 
 
 def test_what_cannot_be_used_says_which_file_and_why(scan, tmp_path):
