@@ -27,6 +27,7 @@ from assets.batches import chained
 from assets.depth_maps import PreparedScans, prepare_scans
 from assets.landmark_correspondence import load_detector_model
 from assets.workspace import Workspace
+from models.errors import ScanError
 from models.expression.predictor import Predictor
 from models.morphable_model import MorphableModel
 from models.rgbd.datasets import read_scans
@@ -122,23 +123,30 @@ def displaced(matrix: np.ndarray, size: tuple[int, int], rng: np.random.Generato
 
 
 def measure_registration(model: MorphableModel, pairs: int) -> dict[str, float]:
-    """Pixels between where registration and truth take the face, of rendered pairs with known offsets."""
+    """Pixels between where registration and truth take the face, of rendered pairs with known offsets, and how many of
+    them were refused as if they did not belong together.
+    """
     rng = np.random.default_rng(SEED)
-    found, before = [], []
+    found, before, refused = [], [], 0
     for person in range(-(-pairs // 25)):
         scans = rendered_scans(model, person, SEED)
         for _, _, rendered in show((next(scans) for _ in range(min(25, pairs - 25 * person))), "pairs", None):
             scan = range_image(rendered.mesh)
             truth = truth_of(scan, rendered.to_photograph)
             start = displaced(truth, scan.depth.shape, rng)
-            registration = register(scan, rendered.photograph, start=start)
-            found.append(mean_distance(registration.matrix, truth, scan.valid))
             before.append(mean_distance(start, truth, scan.valid))
+            try:
+                registration = register(scan, rendered.photograph, start=start)
+            except ScanError:
+                refused += 1
+                continue
+            found.append(mean_distance(registration.matrix, truth, scan.valid))
     return {
         "registration_px_median": float(np.median(found)),
         "registration_px_90": float(np.quantile(found, 0.9)),
         "registration_px_before": float(np.median(before)),
-        "registration_pairs": float(len(found)),
+        "registration_pairs": float(len(before)),
+        "registration_refused_share": refused / len(before),
     }
 
 

@@ -1,8 +1,8 @@
 """Registration of a range image to its photograph by maximisation of mutual information (section 4.2).
 
-Mattes' form of mutual information, over several resolutions, by SimpleITK. What is compared are always the pixels of
-the face in the range image, all of them, so that nothing is drawn at random and the metric's values can be compared
-between transformations.
+Mattes' form of mutual information, by SimpleITK, first of coarse structure and then of fine. What is compared are
+always the same pixels of the face in the range image, on an even grid, so that nothing is drawn at random and the
+metric's values can be compared between transformations.
 """
 
 from dataclasses import dataclass, replace
@@ -106,7 +106,7 @@ def register(
     Returns
     -------
     Registration
-        The same for the same input: one thread computes it, from all pixels.
+        The same for the same input: one thread computes it, always from the same pixels.
 
     Raises
     ------

@@ -33,7 +33,10 @@ class RegistrationSettings:
     picture : what is compared: "relief", the fine structure of the surface as a lamp at the camera would show it with
         the fine structure of the photograph, or "depth", depth with grey levels, as the paper has it
     bins : of the joint histogram
-    shrink : by how much the range image is made smaller, level by level; pixels in full take part where 1 is among them
+    shrink : resolutions of the optimiser, one after the other, for coarse structure and again for fine. On a level of 2
+        every second column and row of the range image's pixels is compared, after it and the photograph were blurred
+        by half a pixel (a quarter of the level); the photograph keeps its pixels. The last level is the finest that is
+        looked at: with (2,) or (4, 2) half of the resolution, with (2, 1) all of it
     iterations : of the optimiser on each level, at most
     relit : how often the surface is lit as the photograph turns out to be, and registered again
     starts : places about the start from which the registration is tried, beside the start itself where one is given
@@ -58,7 +61,7 @@ class RegistrationSettings:
     largest_scale: float = 1.08
     smallest_face: float = 0.3
     largest_face: float = 0.85
-    worst_information: float = 0.125
+    worst_information: float = 0.095
     largest_disagreement: float = 0.06
 
 

@@ -5,7 +5,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.rgbd import LARGEST_OFFSET, LARGEST_TURN, accuracies, common_faces, displaced, truth_of
+from benchmarks.rgbd import (
+    LARGEST_OFFSET,
+    LARGEST_TURN,
+    accuracies,
+    common_faces,
+    displaced,
+    measure_registration,
+    truth_of,
+)
+from models.errors import ScanError
 from models.rgbd.range_image import RangeImage
 from models.rgbd.registration import mean_distance
 from models.rgbd.result import AS_TRAINED
@@ -35,6 +44,25 @@ def test_pairs_are_displaced_and_stay_within_the_offset():
     turns = np.degrees([np.arctan2(start[1, 0], start[0, 0]) for start in starts])
     assert LARGEST_TURN / 2 < np.abs(turns).max() <= LARGEST_TURN
     assert {round(float(np.hypot(*start[:, 0])), 6) for start in starts} == {2.0}
+
+
+def test_pairs_that_the_registration_refuses_are_counted_and_the_rest_is_measured(monkeypatch):
+    rendered = SimpleNamespace(mesh=None, photograph=None, to_photograph=np.array([[3.0, 0.5, 100.0], [-0.5, -3, 200]]))
+    truth = truth_of(RANGE, rendered.to_photograph)
+    outcomes = iter([ScanError("refused"), SimpleNamespace(matrix=truth + [[0, 0, 3], [0, 0, 4]])])
+
+    def register(*_, **__):
+        outcome = next(outcomes)
+        if isinstance(outcome, ScanError):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr("benchmarks.rgbd.register", register)
+    monkeypatch.setattr("benchmarks.rgbd.range_image", lambda mesh: RANGE)
+    monkeypatch.setattr("benchmarks.rgbd.rendered_scans", lambda *_: iter([("sad", 3, rendered)] * 2))
+    figures = measure_registration(None, 2)
+    assert (figures["registration_pairs"], figures["registration_refused_share"]) == (2, 0.5)
+    assert figures["registration_px_median"] == pytest.approx(5)
 
 
 def test_only_faces_that_both_sets_have_are_compared_in_one_order():
