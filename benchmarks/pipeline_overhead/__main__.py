@@ -34,7 +34,14 @@ from benchmarks.pipeline_overhead.orchestration import (
     storage_bytes,
     use_instance,
 )
-from benchmarks.pipeline_overhead.project import SMALL, add_face_model, make_project, write_clip, write_copies
+from benchmarks.pipeline_overhead.project import (
+    SMALL,
+    add_face_model,
+    add_inputs,
+    make_project,
+    write_clip,
+    write_copies,
+)
 from benchmarks.pipeline_overhead.work import work_per_frame
 
 PAPER_FRAMES = 2000
@@ -51,6 +58,7 @@ def measure_order(scratch: Path, options: argparse.Namespace) -> dict[str, float
     project.data().mkdir()
     for stage in ("morphable_model", "landmark_correspondence"):
         bench.data(stage).rename(project.data(stage))
+    add_inputs(project)
     write_clip(scratch / "tiny.mp4", project, TINY_FRAMES, TINY_SIZE, rendered=TINY_FRAMES)
     write_copies(scratch / "tiny.mp4", project.data("incoming"), options.videos)
     with use_instance(project) as instance:

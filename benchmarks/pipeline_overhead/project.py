@@ -9,7 +9,9 @@ import numpy as np
 import yaml
 
 from assets.landmark_correspondence import learn_landmark_correspondence
+from assets.landmark_weights import fetch_landmark_weights
 from assets.morphable_model import build_morphable_model, load_model
+from assets.sample_clips import fetch_sample_clips
 from assets.workspace import Workspace
 from models.rendering.synthetic_video import SyntheticVideoSettings, synthesise_video
 from models.video.encoding import write_video
@@ -50,6 +52,13 @@ def add_face_model(workspace: Workspace) -> None:
     """The face model and what the detector's points mean on it, which fits need."""
     build_morphable_model(workspace)
     learn_landmark_correspondence(workspace)
+
+
+def add_inputs(workspace: Workspace) -> None:
+    """What stages depend on beside the clips: DVC records no stage whose inputs are not all there."""
+    fetch_landmark_weights(workspace)
+    fetch_sample_clips(workspace)
+    workspace.data("synthetic_facevid", "videos").mkdir(parents=True)
 
 
 def write_clip(path: Path, workspace: Workspace, frames: int, size: int, rendered: int, person: int = 0) -> None:
