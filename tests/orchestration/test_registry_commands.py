@@ -3,11 +3,9 @@
 import pytest
 from typer.testing import CliRunner
 
-from assets.challenger_review import review_challenger
-from assets.champion import follow_champion
 from assets.model_registry import CHAMPION, champion_identity, read_trail
 from orchestration.command_line import app
-from tests.assets.exported_networks import export_network, freeze_what_it_reads, network_bytes
+from tests.assets.exported_networks import make_better_challenger, network_bytes
 
 
 def deepexp3d(workspace, *arguments):
@@ -19,12 +17,7 @@ def deepexp3d(workspace, *arguments):
 def project(new_project, tmp_path_factory):
     """A champion, version 1, and a better challenger, version 2."""
     workspace = new_project(tmp_path_factory.mktemp("commands") / "project", **{"deepexp3d.init_from": None})
-    freeze_what_it_reads(workspace, export_network(workspace, seed=7))
-    export_network(workspace, seed=1)
-    review_challenger(workspace)
-    follow_champion(workspace)
-    export_network(workspace, seed=7)
-    review_challenger(workspace)
+    make_better_challenger(workspace)
     return workspace
 
 

@@ -5,13 +5,11 @@ import io
 import pytest
 from PIL import Image
 
-from assets.challenger_review import review_challenger
-from assets.champion import follow_champion
 from assets.model_registry import CHALLENGER, CHAMPION
 from assets.registry_review import approve, promote_approved
 from models.errors import DeepExp3DError
 from orchestration.review_page.photo import PhotoReader, photo_network
-from tests.assets.exported_networks import export_network, freeze_what_it_reads
+from tests.assets.exported_networks import export_network, make_better_challenger
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -20,12 +18,7 @@ pytestmark = pytest.mark.timeout(600)
 def project(new_project, tmp_path_factory):
     """A champion, version 1, and a challenger, version 2, which is what the project last exported."""
     workspace = new_project(tmp_path_factory.mktemp("photo") / "project", **{"deepexp3d.init_from": None})
-    freeze_what_it_reads(workspace, export_network(workspace, seed=7))
-    export_network(workspace, seed=1)
-    review_challenger(workspace)
-    follow_champion(workspace)
-    export_network(workspace, seed=7)
-    review_challenger(workspace)
+    make_better_challenger(workspace)
     return workspace
 
 
