@@ -50,7 +50,7 @@ def write_report(workspace: Workspace) -> StageResult:
         "videos": _videos(workspace),
         "fit": _fit_against_truth(workspace),
         "expression": _expression(workspace),
-        "emotion": _emotion(workspace, measured),
+        "emotion": _emotion(workspace, measured, folder),
         "stress": measured.stress,
         "views": measured.views,
         "fusion": _fusion(workspace, fusion),
@@ -173,24 +173,36 @@ def _expression(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _emotion(workspace: Workspace, measured: Measurements) -> list[dict[str, Any]]:
-    """The benchmarks that were run, each with its confusion matrix."""
-    rows = []
-    for name, results in measured.accuracies.items():
+def _emotion(workspace: Workspace, measured: Measurements, folder: Path) -> list[dict[str, Any]]:
+    """The benchmarks that were run, each with the confusion matrix of the result that its table shows first."""
+    return [
+        {
+            "benchmark": name,
+            "title": measured.benchmark_titles[name],
+            "accuracy": results[0].accuracy,
+            "protocol": results[0].protocol,
+            "synthetic": results[0].synthetic,
+            "picture": _confusion(workspace, measured, name, folder),
+        }
+        for name, results in measured.accuracies.items()
+    ]
+
+
+def _confusion(workspace: Workspace, measured: Measurements, benchmark: str, folder: Path) -> Path | None:
+    """The first result's confusion matrix: the stage's picture, or, of an evaluation by command, one drawn here."""
+    from models.emotion.confusion_figure import confusion_figure
+
+    first = measured.accuracies[benchmark][0]
+    if not first.source:
         # The paper's protocol comes first where there are two.
-        pictures = sorted(workspace.data("emotion_classifier", name).glob("confusion-deepexp3d-*.png"))
-        rows.append(
-            {
-                "benchmark": name,
-                "title": measured.benchmark_titles[name],
-                "accuracy": results[0].accuracy,
-                "protocol": results[0].protocol,
-                "synthetic": results[0].synthetic,
-                # Of figures of an evaluation by command the pipeline has no picture.
-                "picture": pictures[0] if pictures and not results[0].source else None,
-            }
-        )
-    return rows
+        pictures = sorted(workspace.data("emotion_classifier", benchmark).glob("confusion-deepexp3d-*.png"))
+        return pictures[0] if pictures else None
+    if not first.confusion:
+        return None
+    title = f"{measured.benchmark_titles[benchmark]}\n{first.features}, {first.source}"
+    with written_whole(folder / "confusions" / f"{Path(first.source).stem}.png") as path:
+        confusion_figure(np.array(first.confusion), tuple(first.labels), title).savefig(path, dpi=110)
+    return folder / "confusions" / f"{Path(first.source).stem}.png"
 
 
 def _fusion(workspace: Workspace, metrics: dict[str, Any] | None) -> dict[str, Any]:

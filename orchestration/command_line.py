@@ -300,6 +300,7 @@ def evaluate(
             raise DeepExp3DError("name a benchmark and its folder: deepexp3d evaluate BENCHMARK --root DIR, or --list.")
         if benchmark != fusion_command.BENCHMARK and (paper or epochs is not None):
             raise DeepExp3DError(f"{benchmark}: --paper and --epochs are those of {fusion_command.BENCHMARK}.")
+        evaluate_command.require_known(benchmark, [fusion_command.BENCHMARK])
         evaluate_command.require_outputs(json_file, out)
         if benchmark == evaluate_command.STRESS:
             if features or protocol or pipeline or without_face is not None:

@@ -145,6 +145,21 @@ def evaluate_stress_videos(
                 result.drawn.save(folds_beside(path, result.drawn))
 
 
+def require_known(benchmark: str, further: Sequence[str] = ()) -> None:
+    """Refuse a name that is no benchmark's, with all that are; `further` are known to the caller.
+
+    Raises
+    ------
+    DatasetError
+        Nothing is called so.
+    """
+    from models.emotion.benchmark_evaluation import benchmark_called
+
+    others = (*sorted(_view_benchmarks()), STRESS, *further)
+    if benchmark not in others:
+        benchmark_called(benchmark, others)
+
+
 def is_view_benchmark(benchmark: str) -> bool:
     """Whether a name is that of a comparison of angles."""
     return benchmark in _view_benchmarks()

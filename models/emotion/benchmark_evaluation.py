@@ -117,19 +117,20 @@ def open_benchmark(name: str, root: Path | str, *, seed: int = 0, folds: Folds |
     return OpenedBenchmark(benchmark, contents, chosen, seed if folds is None else folds.seed)
 
 
-def benchmark_called(name: str) -> Benchmark:
+def benchmark_called(name: str, further: Sequence[str] = ()) -> Benchmark:
     """The benchmark of a name.
 
     Raises
     ------
     DatasetError
-        There is none.
+        There is none. `further` names what the caller could have given besides.
     """
     if name not in BENCHMARKS:
         of_set = [benchmark.name for benchmark in BENCHMARKS.values() if benchmark.dataset == name]
         if of_set:
+            of_set += [other for other in further if other.startswith(f"{name}_")]
             raise DatasetError(f"{name}: is a data set, of which there are several benchmarks: {', '.join(of_set)}.")
-        raise DatasetError(f"{name}: no benchmark is called so; choose one of {', '.join(BENCHMARKS)}.")
+        raise DatasetError(f"{name}: no benchmark is called so; choose one of {', '.join((*BENCHMARKS, *further))}.")
     return BENCHMARKS[name]
 
 

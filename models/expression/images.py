@@ -145,7 +145,8 @@ def _read_by_pillow(
                 picture.draft(None, (max_side, max_side))
             pixels = _eight_bit_rgb(picture)
             turned = picture.getexif().get(0x0112, 1) >= 5
-            image = np.asarray(ImageOps.exif_transpose(pixels))
+            ImageOps.exif_transpose(pixels, in_place=True)
+            image = np.asarray(pixels)
     except UnidentifiedImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -176,7 +177,9 @@ def _eight_bit_rgb(picture):
         opaque.alpha_composite(picture.convert("RGBA"))
         converted = opaque.convert("RGB")
     else:
-        converted = picture.convert("RGB")
+        # Pillow would copy a picture that is in this mode already.
+        picture.load()
+        converted = picture if picture.mode == "RGB" else picture.convert("RGB")
     converted.info["exif"] = exif.tobytes()
     return converted
 

@@ -180,6 +180,8 @@ def _openvino_session(path: Path | str, threads: int, streams: int) -> tuple[Net
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
+            # Landmarks and decoding run beside it: threads that are bound to processors would wait for theirs.
+            "ENABLE_CPU_PINNING": False,
         },
     )
     own = threading.local()

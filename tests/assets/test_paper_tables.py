@@ -72,8 +72,28 @@ def test_figures_that_were_measured_by_command_stand_among_the_stages(project):
     assert [(one.accuracy, one.source) for one in measured.accuracies["kdef_frontal"]] == [(0.9, "kdef.json")]
     assert [line.split(":")[0] for line in measured.left_out] == ["weather.json"]
     assert "sha256 of reports/evaluations/kdef.json" in dict(provenance(project))
-    (row,) = results_report._emotion(project, measured)
+    (row,) = results_report._emotion(project, measured, project.path("reports"))
     assert (row["accuracy"], row["picture"]) == (0.9, None)
+
+
+def test_the_confusion_of_an_evaluation_by_command_is_drawn(project):
+    tree = {"benchmark": "kdef_frontal", "accuracy": 0.75, "images": 8, "protocol": "paper"}
+    put(
+        project,
+        tree | {"labels": ["happy", "sad"], "confusion": [[4, 0], [2, 2]]},
+        *("reports", "evaluations", "kdef.json"),
+    )
+    (row,) = results_report._emotion(project, gather_measurements(project), project.path("reports"))
+    assert row["picture"] == project.path("reports", "confusions", "kdef.png")
+    import cv2
+
+    assert cv2.imread(str(row["picture"])).std() > 0
+    put(
+        project,
+        tree | {"labels": ["happy", "sad"], "confusion": [[4, 0]]},
+        *("reports", "evaluations", "kdef.json"),
+    )
+    assert "damaged" in gather_measurements(project).left_out[0]
 
 
 def test_a_folder_that_is_no_data_set_is_told_in_table_one(project):

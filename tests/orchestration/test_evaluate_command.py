@@ -117,7 +117,9 @@ def test_without_a_folder_the_command_says_how_it_is_called(command):
 
 
 def test_an_unknown_benchmark_is_answered_with_those_there_are(command, kdef):
-    assert "kdef_frontal" in one_error(command("kdeff", "--root", kdef))
+    line = one_error(command("kdeff", "--root", kdef))
+    assert all(name in line for name in ("kdef_frontal", "kdef_views", "srd15", "bu3dfe"))
+    assert "rafd_views" in one_error(command("rafd", "--root", kdef))
 
 
 def test_a_wrong_folder_is_said_in_a_line(command, tmp_path):

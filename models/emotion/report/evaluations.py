@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from models.emotion import published
 from models.emotion.benchmarks import BENCHMARKS
 from models.emotion.report.measurements import MeasuredAccuracy, Measurements, accuracies_of
@@ -119,6 +121,9 @@ def _evaluation(path: Path, tree: Mapping[str, Any]) -> Evaluation | None:
     accuracies = tuple(replace(one, source=path.name) for one in accuracies_of(tree))
     if not accuracies or not all(0 <= one.accuracy <= 1 for one in accuracies):
         raise ValueError("an accuracy is missing, or no share")
+    for one in accuracies:
+        if one.confusion and np.shape(one.confusion) != (len(one.labels),) * 2:
+            raise ValueError("a confusion matrix does not fit its emotions")
     title = BENCHMARKS[benchmark].title
     if benchmark == "custom":
         # Everybody's own photographs are others.

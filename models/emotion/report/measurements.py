@@ -18,6 +18,7 @@ class MeasuredAccuracy:
     by_subject : whether nobody was in training and test at once
     synthetic : whether the images are rendered
     class_accuracy : by emotion
+    labels, confusion : emotions, and (K, K) counts, rows the truth; empty where they are not known
     complete : whether all photographs and emotions of the benchmark are there, as far as that is known
     source : file of an evaluation by command; empty for the pipeline's own figures
     """
@@ -30,6 +31,8 @@ class MeasuredAccuracy:
     by_subject: bool
     synthetic: bool
     class_accuracy: Mapping[str, float] = field(default_factory=dict)
+    labels: Sequence[str] = ()
+    confusion: Sequence[Sequence[int]] = ()
     complete: bool = True
     source: str = ""
 
@@ -93,5 +96,7 @@ def _accuracy(row: Mapping[str, Any]) -> MeasuredAccuracy:
         by_subject=bool(row.get("by_subject", "by person" in protocol)),
         synthetic=bool(row.get("synthetic", False)),
         class_accuracy=dict(row.get("class_accuracy") or {}),
+        labels=tuple(row.get("labels") or ()),
+        confusion=tuple(tuple(counts) for counts in row.get("confusion") or ()),
         complete=bool(row.get("complete", True)),
     )
